@@ -1,0 +1,52 @@
+"""NeuroDSL: write a spiking neuron's equations, get fused CPU and CUDA kernels and a PyTorch module.
+
+    import neurodsl
+    lif = neurodsl.load("lif.neuron")      # compile (cached) and import
+    spikes = lif.LIF(tau=2.0)(x)           # x: [T, B, *]
+
+Everything is imported at first use, so that `import neurodsl` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from neurodsl.version import __version__
+
+if TYPE_CHECKING:
+    from neurodsl import library as library
+    from neurodsl.build import ToolchainError
+    from neurodsl.diagnostics import CompileError
+    from neurodsl.files import CompileResult, compile_file
+    from neurodsl.loading import load
+
+__all__ = [
+    "CompileError",
+    "CompileResult",
+    "ToolchainError",
+    "__version__",
+    "compile_file",
+    "library",
+    "load",
+]
+
+_HOME = {
+    "CompileError": "neurodsl.diagnostics",
+    "CompileResult": "neurodsl.files",
+    "ToolchainError": "neurodsl.build",
+    "compile_file": "neurodsl.files",
+    "load": "neurodsl.loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name == "library":
+        return import_module("neurodsl.library")
+    raise AttributeError(f"module 'neurodsl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

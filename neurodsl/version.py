@@ -1,0 +1,3 @@
+"""The version of the compiler: part of every fingerprint."""
+
+__version__ = "0.1.0"
