@@ -194,7 +194,12 @@ def train(run: Run, options: argparse.Namespace, console: Console) -> None:
     """Train to the wanted number of epochs, with a checkpoint after each."""
     training, testing = load_images(options.quick)
     batches = -(-len(training[0]) // options.batch)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         for epoch in range(len(run.accuracies) + 1, options.epochs + 1):
             task = progress.add_task(f"epoch {epoch}", total=batches)
@@ -205,7 +210,9 @@ def train(run: Run, options: argparse.Namespace, console: Console) -> None:
             train_epoch(run, training, options, advance)
             run.accuracies.append(test_accuracy(run, testing, options))
             progress.remove_task(task)
-            console.print(f"epoch {epoch}  loss {run.losses[-1]:.3f}  test {run.accuracies[-1]:.1f} %")
+            console.print(
+                f"epoch {epoch}  loss {run.losses[-1]:.3f}  test {run.accuracies[-1]:.1f} %"
+            )
             run.save(options.out / "checkpoint.pt")
             save_curves(run, options.out)
 
@@ -215,14 +222,18 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, help="epochs in all, resumed ones included (15; quick: 2)")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs in all, resumed ones included (15; quick: 2)"
+    )
     parser.add_argument("--batch", type=int, default=64, help="images in a batch (64)")
     parser.add_argument("--steps", type=int, default=8, help="time steps an image is shown for (8)")
     parser.add_argument("--channels", type=int, default=16, help="channels of the first layer (16)")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (0.002)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and spikes (0)")
     parser.add_argument("--backend", choices=("auto", "fused", "reference"), default="auto")
-    parser.add_argument("--out", type=Path, default=Path("runs/mnist_conv"), help="folder of results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/mnist_conv"), help="folder of results"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--quick", action="store_true", help="400 images, 2 epochs")
     options = parser.parse_args(arguments)
