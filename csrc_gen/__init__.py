@@ -1,0 +1,1 @@
+"""From kernel plans to source text: readable Python, C++, CUDA, the manifest."""

@@ -1,0 +1,1 @@
+"""The language's surface: its grammar and the words for its terminals."""

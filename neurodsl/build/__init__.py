@@ -1,0 +1,1 @@
+"""Toolchain discovery and the cache of what was built."""

@@ -1,0 +1,1 @@
+"""The intermediate representation: lowering, adjoints, plans, passes."""

@@ -1,0 +1,1 @@
+"""The library's neurons and surrogates, written in the language itself."""

@@ -1,0 +1,1 @@
+"""Names, inheritance, imports and types: from the syntax tree to the model of a neuron."""
