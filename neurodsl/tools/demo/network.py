@@ -50,7 +50,8 @@ def convolution(inputs: int, outputs: int) -> nn.Module:
 
 def at_each_step(layer: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
     """A layer without state, on all steps at once: `[T, B, C, H, W]` folded to `[T * B, C, H, W]` and back."""
-    return layer(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+    folded = layer(maps.flatten(0, 1))
+    return folded.reshape(*maps.shape[:2], *folded.shape[1:])
 
 
 def seeded_network(

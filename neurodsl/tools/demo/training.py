@@ -59,9 +59,8 @@ def fit(network: DigitsNetwork, digits: Digits, settings: Settings) -> Iterator[
     total = settings.epochs * settings.batches(len(digits.train_images))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, total_steps=total)
     for _ in range(settings.epochs):
-        for rows in torch.randperm(len(digits.train_images), generator=random).split(
-            settings.batch
-        ):
+        order = torch.randperm(len(digits.train_images), generator=random)
+        for rows in torch.split(order, settings.batch):
             network.train()
             loss = loss_of(
                 network, digits.train_images[rows], digits.train_labels[rows], settings, random
@@ -92,4 +91,4 @@ def accuracy(network: DigitsNetwork, digits: Digits, settings: Settings) -> floa
     random = generator(settings.seed + 2)
     spikes = bernoulli_code(digits.test_images, settings.steps, random).to(settings.dtype)
     right = network(spikes).argmax(1) == digits.test_labels
-    return 100 * right.double().mean().item()
+    return 100 * float(right.double().mean())
