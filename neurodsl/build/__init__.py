@@ -1,1 +1,19 @@
-"""Toolchain discovery and the cache of what was built."""
+"""From generated texts to what the machine runs: compilers, ninja, and a cache of what was built.
+
+`cpu_library` and `cubin` compile a text, `module_folder` keeps generated modules. All three answer from a
+content-addressed cache where they can. Neither torch nor the compiler's own stages are imported here.
+"""
+
+from __future__ import annotations
+
+from neurodsl.build.errors import BuildError, CacheError, ToolchainError
+from neurodsl.build.libraries import cpu_library, cubin, module_folder
+
+__all__ = [
+    "BuildError",
+    "CacheError",
+    "ToolchainError",
+    "cpu_library",
+    "cubin",
+    "module_folder",
+]
