@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,7 +43,7 @@ def contestants(module: Any, neuron: str, *, compiled: bool) -> list[Contestant]
     if compiled:
         found.append(torch_compiled(getattr(module, neuron)(backend="reference")))
     if neuron in PEERS and find_spec("spikingjelly"):
-        found.append(spikingjelly(PEERS[neuron]))
+        found += spikingjelly(PEERS[neuron])
     return [*found, Contestant("relu", _nothing, torch.relu), Copy("copy", _nothing, torch.clone)]
 
 
@@ -66,12 +67,15 @@ def torch_compiled(reference: Any) -> Contestant:
     return Contestant("torch.compile", _nothing, step)
 
 
-def spikingjelly(name: str) -> Contestant:
-    """A neuron of SpikingJelly, multi-step, with our surrogate and its defaults for the rest."""
-    from spikingjelly.activation_based import neuron, surrogate
-
+def spikingjelly(name: str) -> list[Contestant]:
+    """A neuron of SpikingJelly, multi-step, with our surrogate and its defaults for the rest; none if it is broken."""
+    try:
+        from spikingjelly.activation_based import neuron, surrogate
+    except ImportError as problem:  # installed without what it imports, such as loguru
+        print(f"SpikingJelly is left out: {problem}", file=sys.stderr)
+        return []
     node = getattr(neuron, name)(step_mode="m", surrogate_function=surrogate.ATan(alpha=2.0))
-    return of_module("SpikingJelly", node)
+    return [of_module("SpikingJelly", node)]
 
 
 def _first(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
