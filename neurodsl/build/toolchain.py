@@ -60,11 +60,24 @@ def nvcc_compiler() -> Compiler:
     Raises:
         ToolchainError: there is none.
     """
-    for candidate in _nvcc_candidates():
-        found = _compiler((candidate,))
-        if found is not None:
-            return found
+    found = find_nvcc()
+    if found is not None:
+        return found
     raise ToolchainError("no nvcc found (looked in CUDA_HOME, PATH, /usr/local/cuda)", NVCC_REMEDY)
+
+
+def find_nvcc() -> Compiler | None:
+    """As `nvcc_compiler`, and None where there is none."""
+    found = (_compiler((candidate,)) for candidate in _nvcc_candidates())
+    return next((compiler for compiler in found if compiler is not None), None)
+
+
+def known_architectures(nvcc: Compiler) -> frozenset[str]:
+    """The architectures, such as `sm_80`, that an nvcc makes code for; empty if it does not say."""
+    answer = subprocess.run(
+        [*nvcc.command, "--list-gpu-code"], capture_output=True, text=True, check=False
+    )
+    return frozenset(answer.stdout.split()) if answer.returncode == 0 else frozenset()
 
 
 def _nvcc_candidates() -> Iterator[str]:

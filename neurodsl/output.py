@@ -1,0 +1,155 @@
+"""Writes what was compiled: generated texts, the CPU library, cubins. Each file appears whole or not at all."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurodsl.options import Options
+
+if TYPE_CHECKING:
+    from neurodsl.driver import Compilation
+
+MARKER = re.compile(r"\b[Gg]enerated by neurodsl\b")
+"""Stands near the top of every generated text that can hold a comment."""
+
+LIBRARY_MARKER = "neurodsl_source"
+"""A symbol of every CPU library that `--build` makes; its value is the fingerprint of what it was made from."""
+
+_ELF, _ELF_MACHINE_CUDA = b"\x7fELF", 190
+
+
+def write_files(compilation: Compilation, folder: Path, *, force: bool) -> tuple[Path, ...]:
+    """Write the generated texts into `folder` (made if missing), and remove libraries built from other texts.
+
+    Raises:
+        FileExistsError: a file that neurodsl did not write is in the way, and `force` is not set. Nothing is written.
+        OSError: the folder cannot be written.
+    """
+    texts = {folder / (compilation.stem + f.suffix): f.text for f in compilation.files}
+    if not force:
+        refuse_foreign(texts)
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = [path for path, text in texts.items() if _content(path) != text.encode("utf-8")]
+    if changed:
+        _remove_stale(folder, compilation.stem)
+    for path in changed:
+        write_atomically(path, texts[path].encode("utf-8"))
+    return tuple(texts)
+
+
+def build_files(compilation: Compilation, folder: Path, options: Options) -> tuple[Path, ...]:
+    """Build the CPU library and, where nvcc is found, the cubins of `options.cuda_arch`, into `folder`.
+
+    Raises:
+        ToolchainError: there is no C++ compiler, or nvcc does not know an architecture that was asked for.
+        FileExistsError: a library that neurodsl did not build is in the way.
+    """
+    from neurodsl.build import cpu_library
+
+    texts = {file.suffix: file.text for file in compilation.files}
+    flags: dict[str, list[str]] = json.loads(texts[".json"])["flags"]
+    stem = compilation.stem
+    source = texts[".cpp"] + _library_mark(compilation.fingerprint)
+    made = {
+        folder / f"lib{stem}.so": cpu_library(source, flags["cxx"], stem=stem, portable=True),
+        **_cubins(texts[".cu"], flags["nvcc"], folder, stem, options),
+    }
+    refuse_foreign(made)
+    for path, built in made.items():
+        write_atomically(path, built.read_bytes(), executable=path.suffix == ".so")
+    return tuple(made)
+
+
+def _library_mark(fingerprint: str) -> str:
+    name = LIBRARY_MARKER
+    return f'\nextern "C" {{\nextern const char {name}[];\nconst char {name}[] = "{fingerprint}";\n}}\n'
+
+
+def _cubins(
+    source: str, flags: list[str], folder: Path, stem: str, options: Options
+) -> dict[Path, Path]:
+    """Path to write -> path in the cache, for each architecture; nothing where there is no nvcc."""
+    from neurodsl.build import cubin
+    from neurodsl.build.toolchain import find_nvcc, known_architectures
+
+    nvcc = find_nvcc()
+    if nvcc is None:
+        return {}
+    archs: Sequence[str] = options.cuda_arch
+    if archs == Options().cuda_arch:  # nobody asked for these: make those that this nvcc knows
+        known = known_architectures(nvcc)
+        archs = [arch for arch in archs if not known or arch in known]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        built = pool.map(lambda arch: cubin(source, flags, arch, stem=stem), archs)
+        return {
+            folder / f"{stem}.{arch}.cubin": path for arch, path in zip(archs, built, strict=True)
+        }
+
+
+def refuse_foreign(paths: Iterable[Path]) -> None:
+    """Raise FileExistsError if any of the files exists and neurodsl did not write it."""
+    foreign = [str(path) for path in paths if path.exists() and not is_ours(path)]
+    if foreign:
+        them = "it" if len(foreign) == 1 else "them"
+        raise FileExistsError(
+            f"neurodsl did not write {', '.join(foreign)}: --force overwrites {them}, "
+            "-o DIR writes to another folder"
+        )
+
+
+def is_ours(path: Path) -> bool:
+    """Whether neurodsl wrote a file: judged by its content, never by its name alone."""
+    content = _content(path)
+    if content is None:
+        return False
+    if path.suffix == ".json":
+        return _is_manifest(content)
+    if content.startswith(_ELF):
+        is_cubin = int.from_bytes(content[18:20], "little") == _ELF_MACHINE_CUDA
+        return is_cubin if path.suffix == ".cubin" else LIBRARY_MARKER.encode() in content
+    return MARKER.search(content[:2000].decode("utf-8", "replace")) is not None
+
+
+def write_atomically(path: Path, content: bytes, *, executable: bool = False) -> None:
+    """Write a file by one rename, so that no reader ever sees half of it."""
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(draft, (0o777 if executable else 0o666) & ~mask)
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _remove_stale(folder: Path, stem: str) -> None:
+    """Libraries of an earlier `--build` do not fit new texts; they would be loaded in their place."""
+    for path in [folder / f"lib{stem}.so", *sorted(folder.glob(f"{glob.escape(stem)}.sm_*.cubin"))]:
+        if path.exists() and is_ours(path):
+            path.unlink()
+
+
+def _is_manifest(content: bytes) -> bool:
+    try:
+        manifest = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(manifest, dict) and "manifest" in manifest and "neurodsl" in manifest
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
