@@ -45,12 +45,14 @@ def write_files(compilation: Compilation, folder: Path, *, force: bool) -> tuple
     return tuple(texts)
 
 
-def build_files(compilation: Compilation, folder: Path, options: Options) -> tuple[Path, ...]:
+def build_files(
+    compilation: Compilation, folder: Path, options: Options, *, force: bool = False
+) -> tuple[Path, ...]:
     """Build the CPU library and, where nvcc is found, the cubins of `options.cuda_arch`, into `folder`.
 
     Raises:
         ToolchainError: there is no C++ compiler, or nvcc does not know an architecture that was asked for.
-        FileExistsError: a library that neurodsl did not build is in the way.
+        FileExistsError: a library that neurodsl did not build is in the way, and `force` is not set.
     """
     from neurodsl.build import cpu_library
 
@@ -62,7 +64,8 @@ def build_files(compilation: Compilation, folder: Path, options: Options) -> tup
         folder / f"lib{stem}.so": cpu_library(source, flags["cxx"], stem=stem, portable=True),
         **_cubins(texts[".cu"], flags["nvcc"], folder, stem, options),
     }
-    refuse_foreign(made)
+    if not force:
+        refuse_foreign(made)
     for path, built in made.items():
         write_atomically(path, built.read_bytes(), executable=path.suffix == ".so")
     return tuple(made)

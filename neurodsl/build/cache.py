@@ -26,6 +26,7 @@ from neurodsl.build.errors import CacheError
 from neurodsl.version import __version__
 
 ENTRY = "entry.json"
+CACHE_REMEDY = "export NEURODSL_CACHE_DIR=/a/folder/that/you/can/write"
 LAYOUT = "1"
 """Changed when the layout of entries changes: part of every key."""
 
@@ -111,16 +112,23 @@ def _writable_root() -> Path:
     """The cache folder if it can be written; else, where the user did not choose it, one for this process."""
     base = root()
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=base):
-            return base
+        check_writable()
+        return base
     except OSError as error:
         if os.environ.get("NEURODSL_CACHE_DIR"):
             raise CacheError(
                 f"the cache folder {base} (from NEURODSL_CACHE_DIR) cannot be written: {error.strerror}",
-                "export NEURODSL_CACHE_DIR=/a/folder/that/you/can/write",
+                CACHE_REMEDY,
             ) from error
         return _process_root(base)
+
+
+def check_writable() -> None:
+    """Make the cache folder if it is missing, and write into it; OSError if that fails."""
+    folder = root()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @lru_cache

@@ -1,0 +1,101 @@
+"""From exceptions to exit statuses: whose fault it is, what mends it, and no traceback unless the fault is ours."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from neurodsl.cli.terminal import complain, has_color
+
+DONE, WRONG, USAGE, LACKING, INTERNAL = 0, 1, 2, 3, 70
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; the text says what."""
+
+
+class InputError(Exception):
+    """Something of the user's, or a comparison, is wrong in a way that no diagnostic tells; the text says what."""
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command and turn what it raises into words and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    from neurodsl.diagnostics import CompileError
+
+    if isinstance(error, CompileError):
+        from neurodsl.diagnostics.render import render_text
+
+        text = render_text(error.diagnostics, error.sources, color=has_color(sys.stderr))
+        sys.stderr.write(text.rstrip("\n") + "\n")
+        return WRONG
+    status = _expected(error)
+    if status is None:
+        return _internal(error)
+    complain(str(error))
+    return status
+
+
+def _expected(error: Exception) -> int | None:
+    """The status of an exception whose own text says all; None if it is a fault of ours."""
+    from neurodsl.build import ToolchainError
+
+    if isinstance(error, UsageError | FileExistsError):
+        return USAGE
+    if isinstance(error, InputError):
+        return WRONG
+    return LACKING if isinstance(error, ToolchainError) else None
+
+
+def _internal(error: Exception) -> int:
+    from neurodsl.build import BuildError
+    from neurodsl.version import REPORT_TO
+
+    if isinstance(error, BuildError):
+        sys.stderr.write(f"{error}\n")
+        return INTERNAL
+    kept = _keep_traceback(error)
+    complain(
+        f"{type(error).__name__}: {error}\n"
+        f"  This is a fault of neurodsl, not of your program. The traceback is kept in\n"
+        f"  {kept}\n"
+        f"  Please report it, with that file and your program, at {REPORT_TO}.",
+        kind="internal error",
+    )
+    return INTERNAL
+
+
+def _keep_traceback(error: Exception) -> str:
+    lines = [f"command: {sys.argv}", f"python: {sys.version}", f"platform: {platform.platform()}"]
+    for package in ("neurodsl", "torch", "sympy", "lark"):
+        try:
+            lines.append(f"{package}: {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package}: not installed")
+    lines += ["", *traceback.format_exception(error)]
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="neurodsl-internal-error-", suffix=".txt", delete=False
+    ) as file:
+        file.write("\n".join(lines))
+    return file.name

@@ -1,0 +1,237 @@
+"""The comparison itself: the same random input and upstream gradients through the reference and each contestant.
+
+Each back end of ours runs twice: with plain params from random initial states (outputs, final states, gradients of
+inputs and initial states), and with every param learnable (their gradients; and outputs again, as uniforms are then
+worked out by torch). A class of another library starts from its own initial state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neurodsl.tools.compare.contestants import (
+    CannotCompareError,
+    Contestant,
+    Subject,
+    fused,
+    peer,
+    refuse_unknown,
+)
+from neurodsl.tools.compare.result import ComparisonResult, Difference, difference
+from neurodsl.tools.compare.stimulus import firing_rate, noise, scaled
+
+
+def compare(
+    source: str | Path | ModuleType,
+    neuron: str | None = None,
+    *,
+    against: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    surrogate: str | None = None,
+    steps: int = 64,
+    neurons: int = 1000,
+    dtype: str = "float32",
+    seed: int = 0,
+) -> ComparisonResult:
+    """Run each fused back end of this machine, and a class of another library, against the eager reference.
+
+    Args:
+        source: what `neurodsl.load` takes, or a generated module.
+        neuron: which of its neurons; the first by default.
+        against: `MODULE:CLASS`, called with `step_mode="m"` and those of our params that its constructor knows.
+        given: values for params, ours and the other class's; also `detach_reset` and `spiking`.
+        surrogate: ours, in the language's form.
+        steps: time steps.
+        neurons: the input is `[steps, 1, neurons]`.
+        dtype: `float32` or `float64`.
+        seed: of input, initial states and upstream gradients.
+
+    Raises:
+        CannotCompareError: no such neuron, class or parameter.
+        ToolchainError: there is no C++ compiler.
+    """
+    import neurodsl
+
+    module = source if isinstance(source, ModuleType) else neurodsl.load(source)
+    name = neuron_of(module, neuron)
+    subject = Subject(
+        getattr(module, name),
+        module.__manifest__["neurons"][name],
+        dict(given or {}),
+        surrogate,
+        getattr(torch, dtype),
+    )
+    refuse_unknown(subject, against)
+    trial = _Trial(subject, steps, neurons, seed)
+    differences = [row for contestant in fused(subject) for row in trial.of_ours(contestant)]
+    notes: tuple[str, ...] = ()
+    if against is not None:
+        rows = list(trial.of_peer(peer(subject, against)))
+        differences += rows
+        notes = _notes(rows, against)
+    return ComparisonResult(
+        name, steps, neurons, dtype, seed, trial.rate, tuple(differences), notes
+    )
+
+
+def neuron_of(module: ModuleType, neuron: str | None) -> str:
+    """The name of the neuron asked for, or of the first.
+
+    Raises:
+        CannotCompareError: the module has none of that name.
+    """
+    names: list[str] = list(module.__manifest__["neurons"])
+    if neuron is None:
+        return names[0]
+    if neuron not in names:
+        raise CannotCompareError(f"there is no neuron {neuron!r} here, only {', '.join(names)}")
+    return neuron
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """All that one run gave, in the order of the declarations."""
+
+    outputs: tuple[Tensor, ...]
+    states: dict[str, Tensor]
+    input_gradients: tuple[Tensor, ...]
+    state_gradients: dict[str, Tensor]
+    param_gradients: dict[str, Tensor]
+
+
+class _Trial:
+    """One neuron, one random input: the reference's outcomes, and everybody else's differences from them."""
+
+    def __init__(self, subject: Subject, steps: int, neurons: int, seed: int) -> None:
+        self.subject = subject
+        self.seed = seed
+        plain: Any = subject.make("reference")
+        shape = (steps, 1, neurons)
+        names = subject.manifest["inputs"]
+        unit = noise(len(names), shape, subject.dtype, seed)
+        with torch.no_grad():
+            self.inputs = scaled(unit, lambda inputs: plain.functional(inputs)[0])
+            initial = plain.functional(tuple(x[:0] for x in self.inputs))[1]
+        jitter = noise(len(initial), shape[1:], subject.dtype, seed + 1)
+        self.initial = tuple(v + 0.1 * (j - 0.5) for v, j in zip(initial, jitter, strict=True))
+        self.reference = self.run_ours(plain, "cpu")
+        learning = subject.make("reference", subject.real_params)
+        self.learning_reference = self.run_ours(learning, "cpu")
+        self.rate = firing_rate(self.reference.outputs)
+
+    def run_ours(self, node: Any, device: torch.device | str) -> _Outcome:
+        """One forward and backward pass through one of our modules."""
+        inputs = tuple(x.to(device).requires_grad_() for x in _detached(self.inputs))
+        initial = tuple(v.to(device).requires_grad_() for v in _detached(self.initial))
+        outputs, finals = node.functional(inputs, initial)
+        params = dict(node.named_parameters())
+        gradients = self._gradients(
+            (*outputs, *finals), (*inputs, *initial, *params.values()), device
+        )
+        names = [state["name"] for state in self.subject.manifest["states"]]
+        count = len(inputs)
+        after = count + len(initial)
+        return _Outcome(
+            outputs,
+            dict(zip(names, finals, strict=False)),
+            gradients[:count],
+            dict(zip(names, gradients[count:after], strict=False)),
+            dict(zip(params, gradients[after:], strict=True)),
+        )
+
+    def run_peer(self, node: Any) -> _Outcome:
+        """One forward and backward pass through a module from its own initial state; states are attributes."""
+        inputs = tuple(x.requires_grad_() for x in _detached(self.inputs))
+        if hasattr(node, "reset"):
+            node.reset()
+        outputs = node(*inputs)
+        outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        names = [state["name"] for state in self.subject.manifest["states"]]
+        states = {name: getattr(node, name) for name in names if _is_state(node, name)}
+        params = dict(node.named_parameters())
+        gradients = self._gradients(outputs, (*inputs, *params.values()), "cpu")
+        count = len(inputs)
+        return _Outcome(
+            outputs,
+            states,
+            gradients[:count],
+            {},
+            dict(zip(params, gradients[count:], strict=True)),
+        )
+
+    def _gradients(
+        self, values: tuple[Tensor, ...], wanted: tuple[Tensor, ...], device: torch.device | str
+    ) -> tuple[Tensor, ...]:
+        """Gradients of the sum of all values, weighted by noise."""
+        upstream = [
+            noise(1, tuple(value.shape), value.dtype, self.seed + 2 + place)[0].to(device)
+            for place, value in enumerate(values)
+        ]
+        able = [(v, g) for v, g in zip(values, upstream, strict=True) if v.requires_grad]
+        if not able:
+            return tuple(torch.zeros_like(tensor) for tensor in wanted)
+        return torch.autograd.grad(
+            [value for value, _ in able], wanted, [g for _, g in able], materialize_grads=True
+        )
+
+    def of_ours(self, contestant: Contestant) -> Iterator[Difference]:
+        """One of our back ends: with plain params, then with all of them learnable."""
+        plain = self.run_ours(contestant.make(()), contestant.device)
+        yield from differences(contestant.name, plain, self.reference)
+        learning = self.run_ours(contestant.make(self.subject.real_params), contestant.device)
+        learnable = f"{contestant.name}, learnable"
+        yield from differences(learnable, learning, self.learning_reference)
+
+    def of_peer(self, contestant: Contestant) -> Iterator[Difference]:
+        """A class of another library, against our reference from its own initial state."""
+        reference = self.run_peer(self.subject.make("reference"))
+        found = self.run_peer(contestant.make(()))
+        yield from differences(contestant.name, found, reference)
+
+
+def differences(contestant: str, found: _Outcome, reference: _Outcome) -> Iterator[Difference]:
+    """Every quantity that both outcomes have."""
+    for place, (a, b) in enumerate(zip(found.outputs, reference.outputs, strict=False)):
+        yield difference(contestant, f"output {place}", "value", a, b)
+    for name, b in reference.states.items():
+        if name in found.states:
+            yield difference(contestant, f"state {name}", "value", found.states[name], b)
+    for place, (a, b) in enumerate(
+        zip(found.input_gradients, reference.input_gradients, strict=True)
+    ):
+        yield difference(contestant, f"gradient of input {place}", "gradient", a, b)
+    for name, b in reference.state_gradients.items():
+        if name in found.state_gradients:
+            a = found.state_gradients[name]
+            yield difference(contestant, f"gradient of initial {name}", "gradient", a, b)
+    for name, b in reference.param_gradients.items():
+        if name in found.param_gradients:
+            a = found.param_gradients[name]
+            yield difference(contestant, f"gradient of {name}", "scalar gradient", a, b)
+
+
+def _detached(tensors: tuple[Tensor, ...]) -> Iterator[Tensor]:
+    return (tensor.detach().clone() for tensor in tensors)
+
+
+def _is_state(node: nn.Module, name: str) -> bool:
+    return isinstance(getattr(node, name, None), Tensor)
+
+
+def _notes(rows: list[Difference], against: str) -> tuple[str, ...]:
+    """What may explain that a class of another library differs."""
+    values_agree = all(row.passed for row in rows if "gradient" not in row.quantity)
+    gradients_agree = all(row.passed for row in rows if "gradient" in row.quantity)
+    if values_agree and not gradients_agree:
+        return (
+            f"values agree and gradients do not: {against} may have another surrogate; "
+            '--surrogate sets ours, as in --surrogate "sigmoid(alpha=4.0)"',
+        )
+    return ()

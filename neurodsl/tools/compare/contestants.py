@@ -1,0 +1,121 @@
+"""Who is compared: the fused kernels on each device, and a class of another library."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+KEYWORDS = ("detach_reset", "spiking", "dt")
+"""Keywords of our constructors that are no params and may be given."""
+
+
+class CannotCompareError(ValueError):
+    """What is asked for cannot be compared; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A name, the device it runs on, and a way to make its module with given params learnable."""
+
+    name: str
+    device: torch.device
+    make: Callable[[tuple[str, ...]], nn.Module]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One of our neurons as it is compared: its class, its manifest entry, and what was given for its constructor."""
+
+    cls: type[nn.Module]
+    manifest: Mapping[str, Any]
+    given: Mapping[str, Any]
+    surrogate: str | None
+    dtype: torch.dtype
+
+    def make(self, backend: str, learnable: tuple[str, ...] = (), device: str = "cpu") -> nn.Module:
+        """A module of this neuron."""
+        known = (*self.params, *KEYWORDS)
+        keywords = {name: value for name, value in self.given.items() if name in known}
+        node = self.cls(**keywords, surrogate=self.surrogate, learnable=learnable, backend=backend)
+        return node.to(device=device, dtype=self.dtype)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every param by its name in Python, in order: what was given, else its default."""
+        signature = inspect.signature(self.cls).parameters
+        names = list(signature)[: len(self.manifest["params"])]
+        return {name: self.given.get(name, signature[name].default) for name in names}
+
+    @property
+    def real_params(self) -> tuple[str, ...]:
+        """Params that can have a gradient."""
+        return tuple(name for name, value in self.params.items() if not isinstance(value, bool))
+
+
+def fused(subject: Subject) -> list[Contestant]:
+    """The fused kernels on each device of this machine."""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    return [
+        Contestant(f"fused, {device}", torch.device(device), partial(_fused, subject, device))
+        for device in devices
+    ]
+
+
+def _fused(subject: Subject, device: str, learnable: tuple[str, ...]) -> nn.Module:
+    return subject.make("fused", learnable, device)
+
+
+def peer(subject: Subject, path: str) -> Contestant:
+    """A class of another library, `MODULE:CLASS`, given those of our params that its constructor knows.
+
+    Raises:
+        CannotCompareError: there is no such class, or it cannot be made.
+    """
+    cls = _find(path)
+    known = inspect.signature(cls).parameters
+    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    wanted = {**subject.params, **subject.given}
+    keywords = {name: value for name, value in wanted.items() if name in known}
+    if "step_mode" in known or takes_all:
+        keywords["step_mode"] = "m"
+
+    def make(_: tuple[str, ...]) -> nn.Module:
+        try:
+            node = cls(**keywords)
+        except (TypeError, ValueError, AssertionError) as error:
+            shown = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
+            raise CannotCompareError(f"{path}({shown}) cannot be made: {error}") from error
+        return node.to(subject.dtype)
+
+    return Contestant(path.rpartition(":")[2], torch.device("cpu"), make)
+
+
+def refuse_unknown(subject: Subject, path: str | None) -> None:
+    """Every name given must be known to our constructor or to the other class's."""
+    known = set(subject.params) | set(KEYWORDS)
+    if path is not None:
+        known |= set(inspect.signature(_find(path)).parameters)
+    for name in subject.given:
+        if name not in known:
+            who = "this neuron" if path is None else f"this neuron or {path}"
+            raise CannotCompareError(f"{name!r} is no parameter of {who}")
+
+
+def _find(path: str) -> type[nn.Module]:
+    module, colon, name = path.partition(":")
+    if not colon or not name:
+        raise CannotCompareError(f"{path!r}: write MODULE:CLASS, as in torch.nn:ReLU")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise CannotCompareError(f"cannot import {path}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise CannotCompareError(f"{path} is no subclass of torch.nn.Module")
+    return found

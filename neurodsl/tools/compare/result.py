@@ -1,0 +1,113 @@
+"""What a comparison found: a row for each quantity and each back end, and whether all are within tolerance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+TOLERANCES = {
+    "float32": {"value": 1e-5, "gradient": 1e-5, "scalar gradient": 1e-4},
+    "float64": {"value": 1e-10, "gradient": 1e-10, "scalar gradient": 1e-10},
+}
+"""Allowed differences, relative to the norm of the reference. Spikes must be equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One quantity of one contestant against the reference.
+
+    `error` is the largest absolute difference, `relative` the norm of the difference by the norm of the reference,
+    `allowed` what `relative` may be. Spikes are counted, and none may differ: `spikes` of `of`.
+    """
+
+    contestant: str
+    quantity: str
+    error: float
+    relative: float
+    allowed: float
+    spikes: int | None = None
+    of: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within tolerance (NaN is not)."""
+        return not self.spikes and self.relative <= self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonResult:
+    """All differences of one neuron, the input they were found on, and what to know when reading them."""
+
+    neuron: str
+    steps: int
+    neurons: int
+    dtype: str
+    seed: int
+    firing_rate: float | None
+    """Spikes a neuron-step in the reference; None if no output is spikes."""
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within tolerance."""
+        return all(difference.passed for difference in self.differences)
+
+    def of(self, contestant: str) -> tuple[Difference, ...]:
+        """One contestant's rows."""
+        return tuple(row for row in self.differences if row.contestant == contestant)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as a JSON object."""
+        rows = [
+            {
+                "contestant": row.contestant,
+                "quantity": row.quantity,
+                "spikes_that_differ": row.spikes,
+                "spikes_compared": row.of,
+                "largest_error": row.error,
+                "relative_error": row.relative,
+                "allowed": row.allowed,
+                "passed": row.passed,
+            }
+            for row in self.differences
+        ]
+        return {
+            "neuron": self.neuron,
+            "steps": self.steps,
+            "neurons": self.neurons,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "firing_rate": self.firing_rate,
+            "passed": self.passed,
+            "differences": rows,
+        }
+
+
+def difference(
+    contestant: str, quantity: str, kind: str, found: Tensor, reference: Tensor
+) -> Difference:
+    """Hold one tensor against its reference. NaN and infinities equal themselves."""
+    allowed = TOLERANCES[str(reference.dtype).removeprefix("torch.")][kind]
+    found, reference = found.detach().cpu().double(), reference.detach().cpu().double()
+    if found.shape != reference.shape:
+        return Difference(contestant, quantity, float("inf"), float("inf"), allowed)
+    same = (found == reference) | (found.isnan() & reference.isnan())
+    apart = torch.where(same, 0.0, found - reference)
+    size = torch.where(reference.isfinite(), reference, 0.0).norm().item()
+    error = apart.abs().max().item() if apart.numel() else 0.0
+    relative = apart.norm().item() / size if size else (0.0 if not error else float("inf"))
+    counts: tuple[int, int] | tuple[None, None] = (None, None)
+    if is_spikes(reference):
+        counts = (int((~same).sum()), reference.numel())
+    if kind != "value":
+        counts = (None, None)
+    return Difference(contestant, quantity, error, relative, allowed, *counts)
+
+
+def is_spikes(output: Tensor) -> bool:
+    """Whether all values are 0 or 1, and some are 1."""
+    return bool(((output == 0) | (output == 1)).all()) and bool((output == 1).any())
