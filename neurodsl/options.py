@@ -34,7 +34,9 @@ class Options:
     )
     spiking: bool = field(
         default=True,
-        metadata={"help": "False: each spike is its surrogate's primitive (for finite differences)"},
+        metadata={
+            "help": "False: each spike is its surrogate's primitive (for finite differences)"
+        },
     )
 
     def __post_init__(self) -> None:
@@ -42,7 +44,9 @@ class Options:
             choices = option.metadata.get("choices")
             value = getattr(self, option.name)
             if choices and value not in choices:
-                raise ValueError(f"option {option.name}={value!r}: choose from {', '.join(choices)}")
+                raise ValueError(
+                    f"option {option.name}={value!r}: choose from {', '.join(choices)}"
+                )
 
     def as_manifest(self) -> dict[str, Any]:
         """The options that change generated text, for the manifest and the fingerprint."""

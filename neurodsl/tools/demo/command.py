@@ -76,9 +76,7 @@ def compile_neuron(out: Path, console: Console) -> ModuleType:
     """Write the neuron's text and what is generated from it, show both, and import the result."""
     import neurodsl
 
-    source = out / "lif.neuron"
-    out.mkdir(parents=True, exist_ok=True)
-    source.write_text(LIF_TEXT, encoding="utf-8")
+    source = write_source(out)
     heading(console, "1. A neuron, as its equations")
     show_text(console)
     heading(console, "2. Compiled")
@@ -88,6 +86,22 @@ def compile_neuron(out: Path, console: Console) -> ModuleType:
         console.print(f"  wrote {path}  ({lines} lines)", markup=False)
     console.print(f"  in {sum(result.timings.values()):.2f} s")
     return neurodsl.load(source)
+
+
+def write_source(out: Path) -> Path:
+    """The neuron's text as `out/lif.neuron`.
+
+    Raises:
+        FileExistsError: there is another text of that name.
+    """
+    source = out / "lif.neuron"
+    if source.exists() and source.read_text(encoding="utf-8") != LIF_TEXT:
+        raise FileExistsError(
+            f"{source} is not the demo's own and would be overwritten: choose another folder with --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    source.write_text(LIF_TEXT, encoding="utf-8")
+    return source
 
 
 def compare(source: Path, console: Console) -> int:
