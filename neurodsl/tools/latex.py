@@ -9,7 +9,7 @@ from neurodsl.sema import model as m
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
 ).split()
-_LETTERS = dict(zip("αβγδεζηθικλμνξπρστυφχψω", [*_GREEK[:16], *_GREEK[16:]], strict=False))
+_LETTERS = dict(zip("αβγδεζηθικλμνξπρστυφχψω", _GREEK, strict=True))
 _NAMED = {"exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan"} | {
     "atan": r"\arctan",
     "tanh": r"\tanh",

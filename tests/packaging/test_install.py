@@ -58,7 +58,11 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(folder: Path) -> Path:
     """A virtual environment without neurodsl; torch and the rest come from this one, by a .pth file."""
     run(sys.executable, "-m", "venv", "--without-pip", folder)
-    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+    borrowed = {
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("platlib"),
+        *site.getsitepackages(),
+    }
     purelib = next((folder / "lib").glob("python*")) / "site-packages"
     (purelib / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
     return folder
