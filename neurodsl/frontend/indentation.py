@@ -1,0 +1,134 @@
+"""Blocks: a line that ends in a colon opens one, and what stands in it is indented more, by spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from neurodsl.diagnostics.suggest import nearest
+from neurodsl.frontend.problem import SyntaxProblem
+
+BLOCK_KEYWORDS = ("neuron", "surrogate", "charge", "fire", "reset")
+"""The words that begin a line which opens a block."""
+
+_FIRST_WORD = re.compile(r"\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A logical line: offsets of its first character and past its last, its indentation, its text between."""
+
+    start: int
+    end: int
+    indent: int
+    text: str
+
+    @property
+    def opens(self) -> bool:
+        return self.text.endswith(":")
+
+    @property
+    def first_word(self) -> str:
+        found = _FIRST_WORD.match(self.text)
+        return found[0] if found else ""
+
+
+def check_indentation(lines: list[str]) -> Iterator[str]:
+    """The logical lines again, blank ones as `\\r`.
+
+    Raises:
+        SyntaxProblem: a line is indented wrongly, a colon is missing, or a block is empty.
+    """
+    levels = [0]
+    previous: _Line | None = None
+    offset = 0
+    for text in lines:
+        content = text.strip(" \r\n")
+        if content:
+            indent = len(text) - len(text.lstrip(" "))
+            line = _Line(offset + indent, offset + indent + len(content), indent, content)
+            _place(line, previous, levels)
+            previous = line
+            yield text
+        else:
+            yield "\r" * len(text)
+        offset += len(text)
+    if previous is not None and previous.opens:
+        raise _empty(previous)
+
+
+def _place(line: _Line, previous: _Line | None, levels: list[int]) -> None:
+    if previous is not None and previous.opens:
+        if line.indent <= levels[-1]:
+            raise _empty(previous)
+        levels.append(line.indent)
+    elif line.indent > levels[-1]:
+        raise _too_deep(line, previous)
+    else:
+        before = list(levels)
+        while line.indent < levels[-1]:
+            levels.pop()
+        if line.indent != levels[-1]:
+            raise _between(line, before)
+
+
+def _empty(header: _Line) -> SyntaxProblem:
+    word = header.first_word
+    if word in ("neuron", "surrogate"):
+        what = f"this {word} has no body"
+    else:
+        what = f"`{word}` has no statements"
+    return SyntaxProblem(
+        "E0108",
+        (header.start, header.end),
+        what,
+        label="expected indented lines after this one",
+        help="leave the phase out where it does nothing" if word in BLOCK_KEYWORDS[2:] else (),
+    )
+
+
+def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
+    if previous is not None:
+        word = previous.first_word
+        meant = word if word in BLOCK_KEYWORDS else nearest(word, BLOCK_KEYWORDS)
+        if meant is not None and (meant == word or " " not in previous.text):
+            return _missing_colon(previous, word, meant)
+    before = "the line before it" if previous is not None else "nothing"
+    help_ = (
+        f"indent it by {previous.indent}, or end the line before it in a colon if it opens a block"
+        if previous is not None
+        else "the first line stands at the margin (in Python, `textwrap.dedent` moves a text there)"
+    )
+    return SyntaxProblem(
+        "E0107",
+        (line.start - line.indent, line.start),
+        f"this line is indented more than {before}",
+        label=f"{_spaces(line.indent)}",
+        help=help_,
+    )
+
+
+def _missing_colon(header: _Line, word: str, meant: str) -> SyntaxProblem:
+    return SyntaxProblem(
+        "E0109",
+        (header.end, header.end + 1),
+        f"a colon is missing after `{header.text if len(header.text) < 40 else word}`",
+        label="expected `:`",
+        help=f"did you mean `{meant}:`?" if meant != word else (),
+    )
+
+
+def _between(line: _Line, levels: list[int]) -> SyntaxProblem:
+    known = " or ".join(str(level) for level in levels)
+    return SyntaxProblem(
+        "E0107",
+        (line.start - line.indent, line.start),
+        "this line's indentation fits no block around it",
+        label=_spaces(line.indent),
+        help=f"indent it by {known}",
+    )
+
+
+def _spaces(count: int) -> str:
+    return f"{count} space" + ("s" if count != 1 else "")

@@ -1,0 +1,135 @@
+"""From the syntax tree to one line of text, in the one layout: what the user wrote, with as few brackets as it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neurodsl.frontend import ast
+
+_CONDITIONAL, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(10)
+"""How tightly each form binds, loosest first."""
+
+
+def expression_text(node: ast.Expression) -> str:
+    """An expression on one line; parsed again it gives the same tree."""
+    return _expression(node)[0]
+
+
+def _expression(node: ast.Expression) -> tuple[str, int]:
+    """The text of a node and how tightly it binds."""
+    match node:
+        case ast.Number():
+            return node.text, _ATOM
+        case ast.Boolean():
+            return ("true" if node.value else "false"), _ATOM
+        case ast.Name():
+            return node.name, _ATOM
+        case ast.Call():
+            return _call(node), _ATOM
+        case ast.Power():
+            return f"{_at(node.base, _ATOM)}^{_at(node.exponent, _SIGN)}", _POWER
+        case ast.Unary(operator="not"):
+            return f"not {_at(node.operand, _NOT)}", _NOT
+        case ast.Unary():
+            return f"{node.operator}{_at(node.operand, _SIGN)}", _SIGN
+        case ast.Chain():
+            own = _SUM if node.operators[0] in "+-" else _PRODUCT
+            return _row(node.operands, node.operators, own + 1), own
+        case ast.Comparison():
+            return _row(node.operands, node.operators, _SUM), _COMPARISON
+        case ast.Logic():
+            own = _OR if node.operator == "or" else _AND
+            operators = (node.operator,) * (len(node.operands) - 1)
+            return _row(node.operands, operators, own + 1), own
+        case ast.Conditional():
+            then, condition = _at(node.then, _OR), _at(node.condition, _OR)
+            return f"{then} if {condition} else {_at(node.otherwise, _CONDITIONAL)}", _CONDITIONAL
+
+
+def _at(node: ast.Expression, level: int) -> str:
+    """The text of a node where what binds less tightly than `level` needs brackets."""
+    text, own = _expression(node)
+    return text if own >= level else f"({text})"
+
+
+def _row(operands: tuple[ast.Expression, ...], operators: tuple[str, ...], level: int) -> str:
+    parts = [_at(operands[0], level)]
+    for operator, operand in zip(operators, operands[1:], strict=True):
+        parts += [operator, _at(operand, level)]
+    return " ".join(parts)
+
+
+def _call(node: ast.Call) -> str:
+    return f"{node.function.name}({_arguments(node.arguments)})"
+
+
+def _arguments(arguments: Iterable[ast.Argument]) -> str:
+    return ", ".join(
+        (f"{argument.keyword.name}=" if argument.keyword else "") + expression_text(argument.value)
+        for argument in arguments
+    )
+
+
+def statement_text(node: ast.Statement) -> str:
+    """A statement on one line."""
+    if isinstance(node, ast.Assignment):
+        return f"{node.target.name} = {expression_text(node.value)}"
+    text = f"d{node.target.name}/dt = {expression_text(node.value)}"
+    if node.solver is None:
+        return text
+    arguments = f"({_arguments(node.solver.arguments)})" if node.solver.arguments else ""
+    return f"{text} by {node.solver.name.name}{arguments}"
+
+
+def declaration_text(node: ast.Declaration) -> str:
+    """A declaration on one line."""
+    match node:
+        case ast.Input():
+            return f"input {_names(node.names)}"
+        case ast.Output():
+            return f"output {_names(node.names)}"
+        case ast.Const():
+            return f"const {node.name.name} = {expression_text(node.value)}"
+        case ast.Param():
+            return _param(node)
+        case ast.State():
+            return f"state {node.name.name} = {expression_text(node.initial)}"
+        case ast.Feedback():
+            return f"feedback {node.name.name} from {node.source.name}"
+        case ast.Noise():
+            return f"noise {node.name.name} ~ {_call(node.distribution)}"
+        case ast.Function():
+            parameters = parameters_text(node.parameters)
+            return f"function {node.name.name}({parameters}) = {expression_text(node.body)}"
+
+
+def parameters_text(parameters: Iterable[ast.Parameter]) -> str:
+    """The formal parameters of a function or surrogate, without their brackets."""
+    return ", ".join(
+        parameter.name.name
+        + (f"={expression_text(parameter.default)}" if parameter.default else "")
+        for parameter in parameters
+    )
+
+
+def interval_text(interval: ast.Interval) -> str:
+    """An interval as in mathematics: `[0, 1)`."""
+    low, high = expression_text(interval.low), expression_text(interval.high)
+    return f"{'(' if interval.low_open else '['}{low}, {high}{')' if interval.high_open else ']'}"
+
+
+def _names(names: Iterable[ast.Identifier]) -> str:
+    return ", ".join(name.name for name in names)
+
+
+def _param(node: ast.Param) -> str:
+    parts = [f"param {node.name.name}" + (f"[{_names(node.shape)}]" if node.shape else "")]
+    if node.default is not None:
+        parts.append(f"= {expression_text(node.default)}")
+    if node.interval is not None:
+        parts.append(f"in {interval_text(node.interval)}")
+    if node.learnable is not None:
+        parts.append("learnable")
+    if node.via is not None:
+        parts.append(f"via {node.via.name}")
+    return " ".join(parts)
