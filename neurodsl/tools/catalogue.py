@@ -52,11 +52,10 @@ def library_neurons() -> tuple[NeuronRow, ...]:
 
 def library_surrogates() -> tuple[SurrogateRow, ...]:
     """Every surrogate of the library, in the order written."""
+    from neurodsl.diagnostics import Report
     from neurodsl.frontend import ast, parse
     from neurodsl.frontend.printer import expression_text
     from neurodsl.library import surrogates_source
-
-    from neurodsl.diagnostics import Report
 
     name, text = surrogates_source()
     rows = []

@@ -63,7 +63,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look for everything that matters, in the order in which it is needed."""
-    findings = [
+    return [
         Finding("neurodsl", State.OK, f"{__version__}, Python {platform.python_version()}"),
         _package("torch", "pip install torch"),
         _package("sympy", "pip install sympy"),
@@ -76,7 +76,6 @@ def examine() -> list[Finding]:
         _nvcc(),
         _gpu(),
     ]
-    return findings
 
 
 def _package(name: str, remedy: str) -> Finding:

@@ -6,9 +6,31 @@ from collections.abc import Callable
 
 from neurodsl.sema import model as m
 
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
-).split()
+_GREEK = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
 _LETTERS = dict(zip("αβγδεζηθικλμνξπρστυφχψω", _GREEK, strict=True))
 _NAMED = {"exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan"} | {
     "atan": r"\arctan",
@@ -49,12 +71,12 @@ def _definitions(surrogate: m.SurrogateModel) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """A name inside `\\mathrm`."""
+    r"""A name inside `\\mathrm`."""
     return text.replace("_", r"\_")
 
 
 def name(text: str) -> str:
-    """`v_threshold` as `v_{\\mathrm{threshold}}`, `tau` as `\\tau`."""
+    r"""`v_threshold` as `v_{\\mathrm{threshold}}`, `tau` as `\\tau`."""
     head, _, tail = text.partition("_")
     if not head:
         return rf"\mathrm{{{escape(text)}}}"

@@ -8,7 +8,7 @@ NUMBERS = ("0.5", "2", "1.0", "0.1", "3", "1e-3", "7.25")
 VARIABLES = ("x", "y", "v", "w", "p", "q")
 """Two inputs, two states, two params."""
 
-leaves = st.sampled_from(VARIABLES + ("x", "y", "v", "w"))
+leaves = st.sampled_from((*VARIABLES, "x", "y", "v", "w"))
 numbers = st.sampled_from(NUMBERS)
 
 

@@ -1,4 +1,4 @@
-"""Imports run one way through the house: grammar and diagnostics, frontend, sema, ir and symbolic, csrc_gen, driver, cli."""
+"""Imports run one way through the house, from grammar and diagnostics to the command line."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def part_of(module: str) -> str:
     """`ir` of `neurodsl.ir.nodes`; `` for the package itself."""
-    return (module.split(".") + [""])[1]
+    return ([*module.split("."), ""])[1]
 
 
 def test_imports_run_one_way() -> None:
