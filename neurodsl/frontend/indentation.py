@@ -13,6 +13,8 @@ BLOCK_KEYWORDS = ("neuron", "surrogate", "charge", "fire", "reset")
 """The words that begin a line which opens a block."""
 
 _FIRST_WORD = re.compile(r"\w*")
+_BARE_HEADER = re.compile(r"(?:neuron|surrogate)\b[^:]*|\w+")
+_GOES_ON = re.compile(r'(?:neuron|surrogate|charge|fire|reset)\b[^":=]*:(?=[^"])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class _Line:
     def first_word(self) -> str:
         found = _FIRST_WORD.match(self.text)
         return found[0] if found else ""
+
+    @property
+    def opens_known_block(self) -> bool:
+        return self.opens and self.first_word in BLOCK_KEYWORDS
 
 
 def check_indentation(lines: list[str]) -> Iterator[str]:
@@ -54,14 +60,14 @@ def check_indentation(lines: list[str]) -> Iterator[str]:
         else:
             yield "\r" * len(text)
         offset += len(text)
-    if previous is not None and previous.opens:
+    if previous is not None and previous.opens_known_block:
         raise _empty(previous)
 
 
 def _place(line: _Line, previous: _Line | None, levels: list[int]) -> None:
-    if previous is not None and previous.opens:
-        if line.indent <= levels[-1]:
-            raise _empty(previous)
+    if previous is not None and previous.opens_known_block and line.indent <= levels[-1]:
+        raise _empty(previous)
+    if previous is not None and previous.opens and line.indent > levels[-1]:
         levels.append(line.indent)
     elif line.indent > levels[-1]:
         raise _too_deep(line, previous)
@@ -89,11 +95,13 @@ def _empty(header: _Line) -> SyntaxProblem:
 
 
 def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
-    if previous is not None:
+    if previous is not None and _BARE_HEADER.fullmatch(previous.text):
         word = previous.first_word
         meant = word if word in BLOCK_KEYWORDS else nearest(word, BLOCK_KEYWORDS)
-        if meant is not None and (meant == word or " " not in previous.text):
+        if meant is not None:
             return _missing_colon(previous, word, meant)
+    if previous is not None and (goes_on := _GOES_ON.match(previous.text)):
+        return _statement_after_colon(previous, goes_on.end())
     before = "the line before it" if previous is not None else "nothing"
     help_ = (
         f"indent it by {previous.indent}, or end the line before it in a colon if it opens a block"
@@ -119,8 +127,19 @@ def _missing_colon(header: _Line, word: str, meant: str) -> SyntaxProblem:
     )
 
 
+def _statement_after_colon(header: _Line, after: int) -> SyntaxProblem:
+    rest = header.text[after:].lstrip()
+    return SyntaxProblem(
+        "E0124",
+        (header.end - len(rest), header.end),
+        "a block begins on the line after its colon",
+        label="expected the end of the line",
+        help="put this on a line of its own, indented as the lines after it",
+    )
+
+
 def _between(line: _Line, levels: list[int]) -> SyntaxProblem:
-    known = " or ".join(str(level) for level in levels)
+    known = ", ".join(str(level) for level in levels[:-1]) + f" or {levels[-1]}"
     return SyntaxProblem(
         "E0107",
         (line.start - line.indent, line.start),

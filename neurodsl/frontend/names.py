@@ -8,19 +8,19 @@ from neurodsl.diagnostics.span import Span
 from neurodsl.frontend.problem import SyntaxProblem
 
 RESERVED = {
-    "if": "a word of the language",
-    "else": "a word of the language",
-    "and": "a word of the language",
-    "or": "a word of the language",
-    "not": "a word of the language",
-    "true": "a value",
-    "false": "a value",
-    "inf": "infinity",
-    "pi": "the number pi",
-    "dt": "the length of a time step",
-    "t": "the number of the time step",
+    "if": "it is a word of the language",
+    "else": "it is a word of the language",
+    "and": "it is a word of the language",
+    "or": "it is a word of the language",
+    "not": "it is a word of the language",
+    "true": "it is a value",
+    "false": "it is a value",
+    "inf": "it stands for infinity",
+    "pi": "it stands for the number 3.14159…",
+    "dt": "it stands for the length of a time step",
+    "t": "it stands for the number of the time step",
 }
-"""The reserved names, and what each stands for. Every other word is a name where a name may stand."""
+"""The reserved names, and what each is. Every other word is a name where a name may stand."""
 
 VALUES = ("inf", "pi", "dt", "t")
 """The reserved names that are read as names."""
@@ -61,6 +61,6 @@ def reserved(name: str, span: Span | tuple[int, int]) -> SyntaxProblem:
         "E0111",
         span,
         f"`{name}` is a reserved name",
-        label=f"it stands for {RESERVED[name]}",
+        label=RESERVED[name],
         help=f"choose another, such as `{name}_`",
     )

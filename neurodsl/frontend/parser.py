@@ -55,7 +55,7 @@ def _tree(layout: Layout) -> Tree[Any]:
     try:
         return _grammar().parse(layout.text)
     except UnexpectedInput as error:
-        from neurodsl.frontend.expectations import explain
+        from neurodsl.frontend.mistakes import explain
 
         raise explain(error, layout) from None
 

@@ -147,7 +147,16 @@ class TreeBuilder(ExpressionBuilder):
         return Part("[", names, self.over(children))
 
     def default(self, children: list[Child]) -> Part:
-        return Part("=", self.expression(children[1]), self.span(children[0]))
+        value = self.expression(children[1])
+        if isinstance(value, ast.Call) and value.function.name == "in":
+            raise SyntaxProblem(
+                "E0101",
+                value.function.span,
+                "expected a value, found `in`",
+                label="unexpected",
+                help="the default stands before the interval: `= 2.0 in (1, inf)`",
+            )
+        return Part("=", value, self.span(children[0]))
 
     def interval(self, children: list[Child]) -> Part:
         low, high = self.expression(children[2]), self.expression(children[4])
