@@ -126,10 +126,10 @@ class _Renderer:
             rows += self._line(number, lines[number - 1], marks, width, tint)
         return rows
 
-    def _line(
-        self, number: int, line: str, marks: list[_Mark], width: int, tint: str
-    ) -> list[str]:
-        here = [(mark, *_columns(mark.span, number, line)) for mark in marks if _touches(mark, number)]
+    def _line(self, number: int, line: str, marks: list[_Mark], width: int, tint: str) -> list[str]:
+        here = [
+            (mark, *_columns(mark.span, number, line)) for mark in marks if _touches(mark, number)
+        ]
         first = min((start for _, start, _ in here), default=0)
         window = _Window(line, first)
         number_text = self._paint(f"{number:>{width}} |", _BLUE)
@@ -139,7 +139,9 @@ class _Renderer:
             sign = "^" if mark.main else "-"
             under = sign * max(1, window.column(end) - window.column(start))
             label = mark.text if _last_line(mark.span) == number else ""
-            note = self._paint(f"{under} {_printable(label)}".rstrip(), tint if mark.main else _BLUE)
+            note = self._paint(
+                f"{under} {_printable(label)}".rstrip(), tint if mark.main else _BLUE
+            )
             rows.append(f"{bar} {' ' * window.column(start)}{note}")
         return rows
 

@@ -26,6 +26,8 @@ _INSTEAD = {
     "!": "negation is written `not`",
     "&": "write `and`",
     "|": "write `or`",
+    "?": "a choice is written `a if condition else b`",
+    "@": "every product is written with `*`",
     ";": "one statement stands on one line",
     "{": "brackets are `( )`, and `[ ]` in intervals and shapes",
     "}": "brackets are `( )`, and `[ ]` in intervals and shapes",
@@ -42,10 +44,16 @@ def check_word(text: str, start: int, end: int) -> int:
         SyntaxProblem: the word is no name in Python.
     """
     first = start
-    while first and text[first - 1].isascii() and (text[first - 1].isalnum() or text[first - 1] == "_"):
+    while (
+        first
+        and text[first - 1].isascii()
+        and (text[first - 1].isalnum() or text[first - 1] == "_")
+    ):
         first -= 1
     last = end
-    while last < len(text) and (not text[last].isascii() or text[last].isalnum() or text[last] == "_"):
+    while last < len(text) and (
+        not text[last].isascii() or text[last].isalnum() or text[last] == "_"
+    ):
         last += 1
     word = text[first:last].lstrip("0123456789")
     if word.isidentifier():

@@ -86,14 +86,17 @@ class ExpressionBuilder:
     # --- rules
 
     def conditional(self, children: list[Child]) -> ast.Expression:
+        """`a if c else b`."""
         then, condition, otherwise = (self.expression(child) for child in children[::2])
         node = ast.Conditional(then, condition, otherwise, span=self.over(children))
         return self._nested(node, then, condition, otherwise)
 
     def disjunction(self, children: list[Child]) -> ast.Expression:
+        """`a or b or c`."""
         return self._logic("or", children)
 
     def conjunction(self, children: list[Child]) -> ast.Expression:
+        """`a and b and c`."""
         return self._logic("and", children)
 
     def _logic(self, operator: str, children: list[Child]) -> ast.Expression:
@@ -104,11 +107,13 @@ class ExpressionBuilder:
         )
 
     def comparison(self, children: list[Child]) -> ast.Expression:
+        """`a < b <= c`."""
         operands = tuple(self.expression(child) for child in children[::2])
         operators = tuple(str(child) for child in children[1::2])
         return self._nested(ast.Comparison(operators, operands, span=_join(operands)), *operands)
 
     def sum(self, children: list[Child]) -> ast.Expression:
+        """`a + b - c`, and `a * b / c`."""
         operands = tuple(self.expression(child) for child in children[::2])
         operators = tuple(str(child) for child in children[1::2])
         return self._nested(ast.Chain(operators, operands, span=_join(operands)), *operands)
@@ -116,6 +121,7 @@ class ExpressionBuilder:
     product = sum
 
     def inversion(self, children: list[Child]) -> ast.Expression:
+        """`not a`, and `-a`."""
         operand = self.expression(children[1])
         span = self.span(children[0]).to(operand.span)
         return self._nested(ast.Unary(str(children[0]), operand, span=span), operand)
@@ -123,24 +129,28 @@ class ExpressionBuilder:
     signed = inversion
 
     def power(self, children: list[Child]) -> ast.Expression:
+        """`a ^ b`."""
         base, exponent = self.expression(children[0]), self.expression(children[2])
         return self._nested(
             ast.Power(base, exponent, span=base.span.to(exponent.span)), base, exponent
         )
 
     def group(self, children: list[Child]) -> ast.Expression:
+        """`(a)`: the node inside, its span with the brackets."""
         inner = self.expression(children[1])
         node = replace(inner, span=self.over(children))
         self._depths[id(node)] = self._depths.get(id(inner), 1)
         return node
 
     def call(self, children: list[Child]) -> ast.Expression:
+        """`f(a, k=b)`."""
         function = self.identifier(children[0])
         arguments = children[2] if len(children) == 4 else ()
         node = ast.Call(function, arguments, span=self.over(children))
         return self._nested(node, *(argument.value for argument in arguments))
 
     def arguments(self, children: list[Child]) -> tuple[ast.Argument, ...]:
+        """What stands between a call's brackets."""
         return tuple(
             child if isinstance(child, ast.Argument) else self._positional(child)
             for child in children[::2]
@@ -151,6 +161,7 @@ class ExpressionBuilder:
         return ast.Argument(None, value, span=value.span)
 
     def keyword_argument(self, children: list[Child]) -> ast.Argument:
+        """`k=b`."""
         keyword, value = self.declared(children[0]), self.expression(children[2])
         return ast.Argument(keyword, value, span=keyword.span.to(value.span))
 

@@ -102,18 +102,21 @@ def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
             return _missing_colon(previous, word, meant)
     if previous is not None and (goes_on := _GOES_ON.match(previous.text)):
         return _statement_after_colon(previous, goes_on.end())
-    before = "the line before it" if previous is not None else "nothing"
-    help_ = (
-        f"indent it by {previous.indent}, or end the line before it in a colon if it opens a block"
-        if previous is not None
-        else "the first line stands at the margin (in Python, `textwrap.dedent` moves a text there)"
-    )
+    if previous is None:
+        message = "the first line is indented"
+        hint = "it stands at the margin (in Python, `textwrap.dedent` moves a text there)"
+    else:
+        message = "this line is indented more than the line before it"
+        hint = (
+            f"indent it by {previous.indent}, or end the line before it in a colon "
+            "if it opens a block"
+        )
     return SyntaxProblem(
         "E0107",
         (line.start - line.indent, line.start),
-        f"this line is indented more than {before}",
-        label=f"{_spaces(line.indent)}",
-        help=help_,
+        message,
+        label=_spaces(line.indent),
+        help=hint,
     )
 
 

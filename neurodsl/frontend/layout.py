@@ -81,7 +81,10 @@ def _docstring(scan: _Scan, end: int) -> None:
     close = scan.text.find('"""', end)
     if close < 0:
         raise SyntaxProblem(
-            "E0110", (scan.position, end), "this docstring does not end", label='no closing `\"\"\"` follows'
+            "E0110",
+            (scan.position, end),
+            "this docstring does not end",
+            label='no closing `"""` follows',
         )
     scan.keep(close + 3)
 
@@ -91,7 +94,10 @@ def _string(scan: _Scan, end: int) -> None:
     line_end = scan.text.find("\n", end)
     if close < 0 or 0 <= line_end < close:
         raise SyntaxProblem(
-            "E0110", (scan.position, end), "this text in quotes does not end", label='no closing `"` on this line'
+            "E0110",
+            (scan.position, end),
+            "this text in quotes does not end",
+            label='no closing `"` on this line',
         )
     scan.keep(close + 1)
 

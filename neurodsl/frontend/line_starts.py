@@ -94,7 +94,9 @@ def _unknown(stuck: Stuck, words: tuple[str, ...], what: str) -> SyntaxProblem:
     return SyntaxProblem(
         "E0113",
         stuck.place,
-        f"unknown keyword `{stuck.found}`" if stuck.is_word else f"no line begins with `{stuck.found}`",
+        f"unknown keyword `{stuck.found}`"
+        if stuck.is_word
+        else f"no line begins with `{stuck.found}`",
         label=f"expected {what}",
         help=f"did you mean `{meant}`?" if meant in words else f"such a line begins with {known}",
     )

@@ -178,6 +178,7 @@ def _hint(stuck: Stuck) -> str | None:
 
 
 _OTHER_SIGNS = {
+    "[": "expressions are bracketed with `( )`",
     "//": "a whole quotient is written `floor(a / b)`",
     "<>": "write `!=`",
     "&&": "write `and`",

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from neurodsl.diagnostics.diagnostic import Label, Report
+from neurodsl.diagnostics.diagnostic import CompileError, Label, Report
 from neurodsl.frontend import ast
 from neurodsl.frontend.layout import Layout, lay_out
 from neurodsl.frontend.lines import LineTable
@@ -30,16 +30,19 @@ def parse(text: str, name: str, report: Report) -> ast.File:
     try:
         return _parse(text, lines)
     except SyntaxProblem as problem:
-        report.add(
-            problem.code,
-            lines.place(problem.place),
-            problem.message,
-            label=problem.label,
-            secondary=tuple(Label(lines.place(at), words) for at, words in problem.secondary),
-            help=problem.help,
-        )
-        report.raise_if_errors()
-        raise
+        _record(problem, lines, report)
+    raise CompileError(tuple(report.diagnostics), dict(report.sources))
+
+
+def _record(problem: SyntaxProblem, lines: LineTable, report: Report) -> None:
+    report.add(
+        problem.code,
+        lines.place(problem.place),
+        problem.message,
+        label=problem.label,
+        secondary=tuple(Label(lines.place(at), words) for at, words in problem.secondary),
+        help=problem.help,
+    )
 
 
 def _parse(text: str, lines: LineTable) -> ast.File:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from lark import Token, UnexpectedInput, UnexpectedToken
+from lark import UnexpectedInput
 
 from neurodsl.frontend.layout import Layout
 
@@ -75,15 +75,5 @@ class Stuck:
 
 def stuck_at(error: UnexpectedInput, layout: Layout) -> Stuck:
     """The place of an exception of the parser."""
-    if isinstance(error, UnexpectedToken) and error.token.type in ("$END", "DEDENT", "INDENT"):
-        start = len(layout.text.rstrip("\r\n ")) if error.token.type == "$END" else _before(error)
-    else:
-        start = error.pos_in_stream or 0
-    interactive = error.interactive_parser  # type: ignore[attr-defined]
-    return Stuck(layout, start, frozenset(interactive.accepts()))
-
-
-def _before(error: UnexpectedToken) -> int:
-    token = error.token
-    assert isinstance(token, Token)
-    return token.start_pos or 0
+    accepts = error.interactive_parser.accepts()
+    return Stuck(layout, error.pos_in_stream or 0, frozenset(accepts))
