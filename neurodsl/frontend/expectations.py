@@ -48,7 +48,7 @@ def found(stuck: Stuck) -> str:
         return "the end of the line"
     if stuck.found == '"""':
         return "a docstring"
-    return f"`{stuck.found}`"
+    return f"`{stuck.shown}`"
 
 
 def form_of(stuck: Stuck) -> str | None:

@@ -24,7 +24,7 @@ class ExpressionBuilder:
 
     def __init__(self, lines: LineTable) -> None:
         self._lines = lines
-        self._depths: dict[int, int] = {}
+        self._depths: dict[int, int] = {}  # of nodes that are kept, by id; leaves are not in it
 
     # --- tokens
 
@@ -139,7 +139,9 @@ class ExpressionBuilder:
         """`(a)`: the node inside, its span with the brackets."""
         inner = self.expression(children[1])
         node = replace(inner, span=self.over(children))
-        self._depths[id(node)] = self._depths.get(id(inner), 1)
+        depth = self._depths.pop(id(inner), None)
+        if depth is not None:
+            self._depths[id(node)] = depth
         return node
 
     def call(self, children: list[Child]) -> ast.Expression:

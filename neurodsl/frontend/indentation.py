@@ -41,7 +41,7 @@ class _Line:
 
 
 def check_indentation(lines: list[str]) -> Iterator[str]:
-    """The logical lines again, blank ones as `\\r`.
+    """The logical lines again, blank ones as carriage returns.
 
     Raises:
         SyntaxProblem: a line is indented wrongly, a colon is missing, or a block is empty.

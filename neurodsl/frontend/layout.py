@@ -1,8 +1,8 @@
 """The first pass over a text: characters, comments, brackets, and then indentation.
 
-What it returns has the length of the text, so that offsets agree, and is simpler: each logical line ends in one `\\n`,
-and what carries no meaning (comments, blank lines, line ends inside brackets) has become `\\r`, which cannot stand in
-the text otherwise. What follows may trust that brackets are paired (kinds aside) and blocks are well indented.
+What it returns has the length of the text, so that offsets agree, and is simpler: each logical line ends in one line
+feed, and what carries no meaning (comments, blank lines, line ends inside brackets) has become carriage returns, which
+cannot stand in the text otherwise. What follows may trust that brackets are paired (kinds aside) and blocks are well indented.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _at_margin(stuck: Stuck) -> SyntaxProblem:
     if stuck.found in DECLARATIONS or stuck.found in PHASES:
         return _wrong_place(
             stuck,
-            f"`{stuck.found}` stands in a neuron, not at the margin",
+            f"`{stuck.shown}` stands in a neuron, not at the margin",
             "indent it under the line `neuron …:`",
         )
     return _unknown(stuck, TOP_LEVEL, "an import, a function, a surrogate or a neuron")
@@ -64,7 +64,7 @@ def _at_margin(stuck: Stuck) -> SyntaxProblem:
 def _in_neuron(stuck: Stuck) -> SyntaxProblem:
     if stuck.found in TOP_LEVEL:
         return _wrong_place(
-            stuck, f"`{stuck.found}` stands at the margin, not in a neuron", "indent it by 0"
+            stuck, f"`{stuck.shown}` stands at the margin, not in a neuron", "indent it by 0"
         )
     if stuck.is_word and re.match(r"=|/ *dt\b", stuck.after):
         return SyntaxProblem(
@@ -72,8 +72,8 @@ def _in_neuron(stuck: Stuck) -> SyntaxProblem:
             stuck.place,
             "a statement stands in a phase",
             label="not in `charge`, `fire` or `reset`",
-            help=f"to declare it: `state {stuck.found} = …`, `param {stuck.found} = …` or "
-            f"`const {stuck.found} = …`"
+            help=f"to declare it: `state {stuck.shown} = …`, `param {stuck.shown} = …` or "
+            f"`const {stuck.shown} = …`"
             if stuck.after.startswith("=")
             else "put it under `charge:`",
         )
@@ -94,9 +94,9 @@ def _unknown(stuck: Stuck, words: tuple[str, ...], what: str) -> SyntaxProblem:
     return SyntaxProblem(
         "E0113",
         stuck.place,
-        f"unknown keyword `{stuck.found}`"
+        f"unknown keyword `{stuck.shown}`"
         if stuck.is_word
-        else f"no line begins with `{stuck.found}`",
+        else f"no line begins with `{stuck.shown}`",
         label=f"expected {what}",
         help=f"did you mean `{meant}`?" if meant in words else f"such a line begins with {known}",
     )

@@ -50,7 +50,7 @@ def _mismatched_bracket(stuck: Stuck) -> SyntaxProblem | None:
     return SyntaxProblem(
         "E0106",
         stuck.place,
-        f"`{stuck.found}` cannot close `{bracket}`",
+        f"`{stuck.shown}` cannot close `{bracket}`",
         label=f"expected `{')' if partner == 'RPAR' else ']'}`",
         secondary=(((opening, opening + 1), "opened here"),),
     )
@@ -108,9 +108,9 @@ def _run_on_number(stuck: Stuck) -> SyntaxProblem | None:
     return SyntaxProblem(
         "E0118",
         (stuck.start - len(digits), stuck.place[1]),
-        f"`{digits}{stuck.found}` is no number",
+        f"`{digits}{stuck.shown}` is no number",
         label="a number runs into something else",
-        help=f"a product is written `{digits} * {stuck.found}`"
+        help=f"a product is written `{digits} * {stuck.shown}`"
         if stuck.found.isidentifier() and not stuck.found.startswith("_")
         else "digits are not grouped, and numbers have one point: `1000.5`",
     )
@@ -129,7 +129,7 @@ def _misspelt_word(stuck: Stuck) -> SyntaxProblem | None:
     return SyntaxProblem(
         "E0113",
         stuck.place,
-        f"unknown keyword `{stuck.found}`",
+        f"unknown keyword `{stuck.shown}`",
         label=f"expected {expected(stuck.accepts)}",
         help=f"did you mean `{meant}`?",
     )

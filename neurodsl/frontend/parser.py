@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from neurodsl.diagnostics.diagnostic import CompileError, Label, Report
@@ -24,11 +23,28 @@ def parse(text: str, name: str, report: Report) -> ast.File:
     Raises:
         CompileError: there is a syntax error.
     """
+    file = _parse_as("start", text, name, report)
+    assert isinstance(file, ast.File)
+    return file
+
+
+def parse_expression(text: str, name: str, report: Report) -> ast.Expression:
+    """Parse one expression, such as `sigmoid(alpha=4.0)`; as `parse` otherwise.
+
+    Raises:
+        CompileError: there is a syntax error.
+    """
+    expression = _parse_as("lone_expression", text, name, report)
+    assert isinstance(expression, ast.Expression)
+    return expression
+
+
+def _parse_as(start: str, text: str, name: str, report: Report) -> Any:
     report.sources.setdefault(name, text)
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     lines = LineTable(name, text)
     try:
-        return _parse(text, lines)
+        return _parse(text, lines, start)
     except SyntaxProblem as problem:
         _record(problem, lines, report)
     raise CompileError(tuple(report.diagnostics), dict(report.sources))
@@ -45,18 +61,18 @@ def _record(problem: SyntaxProblem, lines: LineTable, report: Report) -> None:
     )
 
 
-def _parse(text: str, lines: LineTable) -> ast.File:
+def _parse(text: str, lines: LineTable, start: str) -> Any:
     from neurodsl.frontend.tree_builder import build
 
     layout = lay_out(text)
-    return build(_tree(layout), lines)
+    return build(_tree(layout, start), lines)
 
 
-def _tree(layout: Layout) -> Tree[Any]:
+def _tree(layout: Layout, start: str) -> Tree[Any]:
     from lark import UnexpectedInput
 
     try:
-        return _grammar().parse(layout.text)
+        return _parser().parse(layout.text, start=start)
     except UnexpectedInput as error:
         from neurodsl.frontend.mistakes import explain
 
@@ -64,17 +80,7 @@ def _tree(layout: Layout) -> Tree[Any]:
 
 
 @cache
-def _grammar() -> Lark:
-    from lark import Lark
+def _parser() -> Lark:
+    from neurodsl.frontend.table import load_parser
 
-    from neurodsl.frontend.blocks import Blocks
-
-    return Lark(
-        files("neurodsl.grammar").joinpath("neuron.lark").read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer="contextual",
-        postlex=Blocks(),
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-        propagate_positions=False,
-    )
+    return load_parser()

@@ -1,4 +1,4 @@
-"""From the syntax tree to one line of text, in the one layout: what the user wrote, with as few brackets as it needs."""
+"""From the syntax tree to one line of text, in the one layout: as the user wrote it, with as few brackets as needed."""
 
 from __future__ import annotations
 

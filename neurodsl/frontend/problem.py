@@ -8,7 +8,7 @@ Place = Span | tuple[int, int]
 """Where something stands: a span, or offsets (start, end) into the text."""
 
 
-class SyntaxProblem(Exception):
+class SyntaxProblem(Exception):  # noqa: N818 - the user's error, not the compiler's
     """One syntax error; `secondary` holds other places, and what is said there."""
 
     def __init__(

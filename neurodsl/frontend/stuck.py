@@ -36,6 +36,11 @@ class Stuck:
         return match[0] if match else ""
 
     @property
+    def shown(self) -> str:
+        """`found`, cut short where it is long."""
+        return self.found if len(self.found) <= 40 else self.found[:39] + "…"
+
+    @property
     def at_line_end(self) -> bool:
         """Whether the line ends here."""
         return self.found in ("\n", "")

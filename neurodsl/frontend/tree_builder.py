@@ -14,8 +14,8 @@ from neurodsl.frontend.names import declared
 from neurodsl.frontend.problem import SyntaxProblem
 
 
-def build(tree: Tree[Any], lines: LineTable) -> ast.File:
-    """The syntax tree of a parsed text.
+def build(tree: Tree[Any], lines: LineTable) -> ast.File | ast.Expression:
+    """The syntax tree of a parsed text or expression.
 
     Raises:
         SyntaxProblem: a mistake that the grammar alone does not tell.
@@ -33,9 +33,8 @@ def build(tree: Tree[Any], lines: LineTable) -> ast.File:
             built.pop(id(child)) if isinstance(child, Tree) else child for child in node.children
         ]
         built[id(node)] = getattr(builder, str(node.data))(children)
-    file = built[id(tree)]
-    assert isinstance(file, ast.File)
-    return file
+    node: ast.File | ast.Expression = built[id(tree)]
+    return node
 
 
 class TreeBuilder(ExpressionBuilder):
@@ -46,6 +45,10 @@ class TreeBuilder(ExpressionBuilder):
         if not children:
             return ast.File(())
         return ast.File(tuple(children), span=self.over(children))
+
+    def lone_expression(self, children: list[Child]) -> ast.Expression:
+        """An expression that is all of the text."""
+        return self.expression(children[0])
 
     # --- imports, functions, surrogates
 
