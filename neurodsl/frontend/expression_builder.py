@@ -71,7 +71,7 @@ class ExpressionBuilder:
         return ast.Boolean(child.type == "TRUE", span=span)
 
     def _nested(self, node: ast.Expression, *parts: ast.Expression) -> ast.Expression:
-        depth = 1 + max((self._depths.get(id(part), 1) for part in parts), default=0)
+        depth = 1 + max((self._depths.get(id(part), 0) for part in parts), default=0)
         if depth > MAX_NESTING:
             raise SyntaxProblem(
                 "E0117",

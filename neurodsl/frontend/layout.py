@@ -2,7 +2,8 @@
 
 What it returns has the length of the text, so that offsets agree, and is simpler: each logical line ends in one line
 feed, and what carries no meaning (comments, blank lines, line ends inside brackets) has become carriage returns, which
-cannot stand in the text otherwise. What follows may trust that brackets are paired (kinds aside) and blocks are well indented.
+cannot stand in the text otherwise. What follows may trust that brackets are paired (kinds aside) and that blocks are
+well indented.
 """
 
 from __future__ import annotations
