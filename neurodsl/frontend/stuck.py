@@ -80,5 +80,5 @@ class Stuck:
 
 def stuck_at(error: UnexpectedInput, layout: Layout) -> Stuck:
     """The place of an exception of the parser."""
-    accepts = error.interactive_parser.accepts()
+    accepts = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]
     return Stuck(layout, error.pos_in_stream or 0, frozenset(accepts))

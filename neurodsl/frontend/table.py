@@ -62,7 +62,10 @@ def restore(table: dict[str, Any]) -> Lark:
     rows = table["data"]["parser"]["parser"]
     rows["tokens"] = _numbered(rows["tokens"])
     rows["states"] = {int(state): _numbered(row) for state, row in rows["states"].items()}
-    return Lark._load_from_dict(table["data"], _numbered(table["memo"]), postlex=Blocks())
+    parser: Lark = Lark._load_from_dict(  # type: ignore[no-untyped-call]
+        table["data"], _numbered(table["memo"]), postlex=Blocks()
+    )
+    return parser
 
 
 def _numbered(mapping: dict[str, Any]) -> dict[int, Any]:

@@ -33,8 +33,8 @@ def build(tree: Tree[Any], lines: LineTable) -> ast.File | ast.Expression:
             built.pop(id(child)) if isinstance(child, Tree) else child for child in node.children
         ]
         built[id(node)] = getattr(builder, str(node.data))(children)
-    node: ast.File | ast.Expression = built[id(tree)]
-    return node
+    result: ast.File | ast.Expression = built[id(tree)]
+    return result
 
 
 class TreeBuilder(ExpressionBuilder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from neurodsl.diagnostics import CompileError, Report, Span
@@ -184,7 +186,15 @@ def test_a_file() -> None:
     assert last.docstring == 'Raw \\n text: "quoted", # not a comment.'
 
 
-WORDS = ["input", "output", "const", "param", "state", "feedback", "noise", "function", "neuron", "surrogate", "charge", "fire", "reset", "in", "learnable", "via", "by", "from", "import", "library", "spike_", "lambda", "class", "double", "for", "while", "int", "None", "True", "self", "def", "return", "del", "is", "pass", "template", "this", "operator", "torch", "exp_", "atan", "uniform", "normal", "euler"]
+WORDS = re.findall(
+    r"\w+",
+    """
+    input output const param state feedback noise function neuron surrogate charge fire
+    reset in learnable via by from import library spike_ lambda class double for while int
+    None True self def return del is pass template this operator torch exp_ atan uniform
+    normal euler
+    """,
+)
 
 
 def test_every_other_keyword_is_a_name() -> None:
