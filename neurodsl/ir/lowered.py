@@ -1,0 +1,42 @@
+"""What lowering hands on: the forward step as a program, and what its spikes' gradients are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from neurodsl.ir.kernel_plan import Binding, Carry, Scalar
+from neurodsl.ir.names import Names
+from neurodsl.ir.nodes import Expr, Program, Var
+
+DETACH = "detach"
+"""An operator between lowering and the adjoint only: its argument's value, without a gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeRule:
+    """Where a spike's gradient goes: to `argument`, times the derivative of the surrogate there.
+
+    Of `primitive` and `gradient` at least one is given; both are expressions of `argument` and scalars.
+    """
+
+    argument: Var
+    primitive: Expr | None
+    gradient: Expr | None
+    surrogate: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredStep:
+    """One forward step in the user's order. `spikes` maps each fired spike's variable to its rule."""
+
+    step: Program
+    inputs: tuple[Binding, ...]
+    states: tuple[Carry, ...]
+    outputs: tuple[Binding, ...]
+    recordable: tuple[Binding, ...]
+    scalars: tuple[Scalar, ...]
+    time: Var
+    uses_time: bool
+    spikes: Mapping[str, SpikeRule]
+    names: Names
