@@ -30,6 +30,8 @@ _OTHER_WORDS = {
 
 def misplaced_line(stuck: Stuck) -> SyntaxProblem | None:
     """The problem of a line whose first word or sign cannot begin it; None if the trouble is another."""
+    if stuck.before in DECLARATIONS + PHASES and "EQUAL" in stuck.accepts:
+        return _in_phase(stuck)
     if stuck.before or stuck.at_line_end:
         return None
     if stuck.found == '"""':
@@ -38,7 +40,7 @@ def misplaced_line(stuck: Stuck) -> SyntaxProblem | None:
         return _at_margin(stuck)
     if "INPUT" in stuck.accepts:
         return _in_neuron(stuck)
-    return _in_block(stuck)
+    return _choice(stuck) if stuck.found in ("if", "else") else None
 
 
 def _docstring(stuck: Stuck) -> SyntaxProblem:
@@ -80,8 +82,32 @@ def _in_neuron(stuck: Stuck) -> SyntaxProblem:
     return _unknown(stuck, DECLARATIONS + PHASES, "a declaration or a phase")
 
 
-def _in_block(stuck: Stuck) -> SyntaxProblem | None:
+def _in_phase(stuck: Stuck) -> SyntaxProblem | None:
+    """A declaration or a phase, one line into it, where a statement may stand."""
+    word = stuck.before
+    end = len(stuck.text[: stuck.start].rstrip("\r "))
+    place = (end - len(word), end)
+    if word in DECLARATIONS and stuck.is_word:
+        message = f"`{word}` stands above the phases, not in one"
+        return SyntaxProblem(
+            "E0119", place, message, label="not here", help="move it above the first phase"
+        )
+    if word in PHASES and stuck.found == ":":
+        message = f"`{word}` stands in a neuron, not in another phase"
+        return SyntaxProblem(
+            "E0119", place, message, label="not here", help="indent it as the phase above it"
+        )
     return None
+
+
+def _choice(stuck: Stuck) -> SyntaxProblem:
+    return SyntaxProblem(
+        "E0101",
+        stuck.place,
+        f"expected a statement, found `{stuck.found}`",
+        label="no statement begins so",
+        help="a choice is a value: `v = a if condition else b`",
+    )
 
 
 def _wrong_place(stuck: Stuck, message: str, hint: str) -> SyntaxProblem:

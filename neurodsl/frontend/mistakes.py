@@ -103,15 +103,17 @@ def _run_on_number(stuck: Stuck) -> SyntaxProblem | None:
     last = stuck.text[stuck.start - 1 : stuck.start]
     if last not in (*"0123456789.",) or not (stuck.is_word or stuck.found[:1] in ".0123456789"):
         return None
-    number = re.search(r"[0-9.][0-9.eE+-]*$", stuck.before)
-    digits = number[0] if number else last
+    begun = re.search(r"[0-9.][0-9.eE+-]*$", stuck.before)
+    rest = re.match(r"[\w.]*", stuck.text[stuck.start :])
+    digits = begun[0] if begun else last
+    more = rest[0] if rest else ""
     return SyntaxProblem(
         "E0118",
-        (stuck.start - len(digits), stuck.place[1]),
-        f"`{digits}{stuck.shown}` is no number",
+        (stuck.start - len(digits), stuck.start + len(more)),
+        f"`{digits}{more}` is no number",
         label="a number runs into something else",
-        help=f"a product is written `{digits} * {stuck.shown}`"
-        if stuck.found.isidentifier() and not stuck.found.startswith("_")
+        help=f"a product is written `{digits} * {more}`"
+        if more.isidentifier() and not more.startswith("_")
         else "digits are not grouped, and numbers have one point: `1000.5`",
     )
 
