@@ -40,7 +40,9 @@ def misplaced_line(stuck: Stuck) -> SyntaxProblem | None:
         return _at_margin(stuck)
     if "INPUT" in stuck.accepts:
         return _in_neuron(stuck)
-    return _choice(stuck) if stuck.found in ("if", "else") else None
+    if stuck.found in ("if", "else") and not stuck.after.startswith("="):
+        return _choice(stuck)
+    return None
 
 
 def _docstring(stuck: Stuck) -> SyntaxProblem:
