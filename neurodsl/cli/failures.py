@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from neurodsl.cli.terminal import complain, has_color
 
@@ -87,6 +83,11 @@ def _internal(error: Exception) -> int:
 
 
 def _keep_traceback(error: Exception) -> str:
+    import platform
+    import tempfile
+    import traceback
+    from importlib.metadata import PackageNotFoundError, version
+
     lines = [f"command: {sys.argv}", f"python: {sys.version}", f"platform: {platform.platform()}"]
     for package in ("neurodsl", "torch", "sympy", "lark"):
         try:
