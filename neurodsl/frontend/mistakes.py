@@ -171,6 +171,14 @@ def _hint(stuck: Stuck) -> str | None:
         return f"write `{stuck.before} = {stuck.before} {sign} …`"
     if sign == "/" and re.fullmatch(r"d\w+", stuck.before):
         return f"an equation is written `{stuck.before}/dt = …`"
+    if sign == "[":
+        return "expressions are bracketed with `( )`"
+    if sign == "by":
+        return "a solver stands after an equation, `dv/dt = … by euler`"
+    if sign == "," and stuck.accepts == {"EQUAL"}:
+        return "a statement gives one name its value"
+    if stuck.at_line_end and re.search(r"[-+*/^<>=]$", stuck.before):
+        return "a line goes on in the next one while a bracket is open"
     for signs, hint in _OTHER_SIGNS.items():
         if signs in around:
             return hint
@@ -180,8 +188,8 @@ def _hint(stuck: Stuck) -> str | None:
 
 
 _OTHER_SIGNS = {
-    "[": "expressions are bracketed with `( )`",
     "//": "a whole quotient is written `floor(a / b)`",
     "<>": "write `!=`",
+    ":=": "write `=`",
     "&&": "write `and`",
 }
