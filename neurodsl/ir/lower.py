@@ -25,6 +25,7 @@ from neurodsl.ir.nodes import (
 )
 from neurodsl.ir.scalars import ScalarTable
 from neurodsl.ir.substitute import substitute
+from neurodsl.ir.trees import measure
 from neurodsl.sema import model as m
 from neurodsl.sema.evaluate import evaluate
 
@@ -147,7 +148,7 @@ class _Lowering:
         return replace(
             op,
             args=tuple(
-                self.assign(self.target, a) if isinstance(a, Op) and _size(a) > 3 else a
+                self.assign(self.target, a) if isinstance(a, Op) and measure(a)[1] > 3 else a
                 for a in op.args
             ),
         )
@@ -342,20 +343,8 @@ def _hosted_beginning(lowering: _Lowering, e: m.Chain) -> int:
     return count
 
 
-def _measure(e: Expr) -> tuple[int, int]:
-    """Depth and size of a tree."""
-    if not isinstance(e, Op):
-        return 1, 1
-    parts = [_measure(a) for a in e.args]
-    return 1 + max(d for d, _ in parts), 1 + sum(s for _, s in parts)
-
-
-def _size(e: Expr) -> int:
-    return _measure(e)[1]
-
-
 def _fits(op: Op) -> bool:
-    depth, size = _measure(op)
+    depth, size = measure(op)
     return depth <= MAX_DEPTH and size <= MAX_SIZE
 
 

@@ -90,6 +90,8 @@ class FromSympy:
         """A boolean."""
         if e.is_Symbol:
             return self._variables[e.name]
+        if isinstance(e, Opaque) and e.op == "detach":
+            return self._condition(e.args[0])
         if isinstance(e, Opaque) and e.op in ("and", "or", "not"):
             return Op(e.op, tuple(self._condition(a) for a in e.args), IRType.BOOL)
         if isinstance(e, Opaque) and e.op in _BOOLEAN:

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import sympy
 
-from neurodsl.ir.nodes import Const, Expr, Op, Var
+from neurodsl.ir.nodes import Expr, Var
+from neurodsl.ir.trees import rename, variables
 from neurodsl.symbolic.convert import FromSympy, to_sympy
 
 
@@ -19,12 +20,12 @@ def partials(e: Expr, scalars: frozenset[str]) -> tuple[tuple[Var, Expr], ...]:
 
     Derivatives that are 0 everywhere are left out.
     """
-    variables = _variables(e)
+    read = _variables(e)
     short = {
         var.name: Var(f"{'k' if var.name in scalars else 'x'}{place}", var.type)
-        for place, var in enumerate(variables)
+        for place, var in enumerate(read)
     }
-    long = {short[var.name].name: var for var in variables}
+    long = {short[var.name].name: var for var in read}
     return tuple(
         (long[var.name], rename(derivative, long)) for var, derivative in _derived(rename(e, short))
     )
@@ -32,35 +33,16 @@ def partials(e: Expr, scalars: frozenset[str]) -> tuple[tuple[Var, Expr], ...]:
 
 @lru_cache(maxsize=4096)
 def _derived(e: Expr) -> tuple[tuple[Var, Expr], ...]:
-    variables = _variables(e)
-    back = FromSympy(variables, frozenset(v.name for v in variables if v.name.startswith("k")))
+    read = _variables(e)
+    back = FromSympy(read, frozenset(v.name for v in read if v.name.startswith("k")))
     whole = to_sympy(e)
     found = []
-    for var in variables:
+    for var in read:
         derivative = whole.diff(sympy.Symbol(var.name, real=True))
         if derivative != 0:
             found.append((var, back.expression(derivative)))
     return tuple(found)
 
 
-def rename(e: Expr, names: dict[str, Var]) -> Expr:
-    """The expression with each variable replaced by the one under its name."""
-    if isinstance(e, Var):
-        return names.get(e.name, e)
-    if isinstance(e, Const):
-        return e
-    return Op(e.name, tuple(rename(a, names) for a in e.args), e.type)
-
-
 def _variables(e: Expr) -> tuple[Var, ...]:
-    found: dict[str, Var] = {}
-
-    def walk(node: Expr) -> None:
-        if isinstance(node, Var):
-            found.setdefault(node.name, node)
-        elif isinstance(node, Op):
-            for argument in node.args:
-                walk(argument)
-
-    walk(e)
-    return tuple(found.values())
+    return tuple({var.name: var for var in variables(e)}.values())
