@@ -70,20 +70,16 @@ class _Adjoint:
             self.contribute(carry.outgoing, var)
         for assign in reversed(self.lowered.step.assigns):
             self.step_back(assign)
-        gradient = self.gradient
-        return Adjoint(
-            Program(tuple(self.assigns)),
-            outputs,
-            recorded,
-            tuple(
-                Binding(b.name, gradient(b.value, f"grad_{b.name}")) for b in self.lowered.inputs
-            ),
-            tuple(
-                Carry(carry.name, var, gradient(carry.incoming, f"next_adj_{carry.name}"))
-                for carry, var in zip(self.lowered.states, incoming, strict=True)
-            ),
-            self._scalars() if self.full else (),
+        inputs = tuple(
+            Binding(b.name, self.gradient(b.value, f"grad_{b.name}")) for b in self.lowered.inputs
         )
+        carries = tuple(
+            Carry(carry.name, var, self.gradient(carry.incoming, f"next_adj_{carry.name}"))
+            for carry, var in zip(self.lowered.states, incoming, strict=True)
+        )
+        scalars = self._scalars() if self.full else ()
+        program = Program(tuple(self.assigns))
+        return Adjoint(program, outputs, recorded, inputs, carries, scalars)
 
     def _seeds(self, prefix: str, bindings: Iterable[Binding]) -> tuple[Binding, ...]:
         seeds = []
@@ -135,7 +131,7 @@ class _Adjoint:
         upstream = self.gradient(assign.target, f"adj_{name}", note)
         rule = self.lowered.spikes.get(name)
         if rule is not None:
-            self.contribute(rule.argument, product(upstream, surrogate_derivative(rule)))
+            self.contribute(rule.argument, self.product(upstream, surrogate_derivative(rule)))
             return
         for negative, term in linear_terms(assign.value):
             if not isinstance(term, Op) or term.name in ("to_real", "not"):
@@ -145,7 +141,29 @@ class _Adjoint:
                 if var.name not in self.reach:
                     continue
                 sign, size = _signed(derivative)
-                self.contribute(var, product(upstream, size), negative=negative != sign)
+                self.contribute(var, self.product(upstream, size), negative=negative != sign)
+
+    def product(self, upstream: Expr, factor: Expr) -> Expr:
+        """`upstream * factor`: a selection stays outside, a reciprocal becomes a division.
+
+        Not where all neurons have the reciprocal in common: that is worked out once.
+        """
+        match factor:
+            case Const(value=0.0):
+                return ZERO
+            case Const(value=1.0):
+                return upstream
+            case Op(name="select", args=(condition, a, b)):
+                arms = (self.product(upstream, a), self.product(upstream, b))
+                return Op("select", (condition, *arms))
+            case Op(name="neg", args=(a,)):
+                return Op("neg", (self.product(upstream, a),))
+            case Op(name="div", args=(Const(value=1.0), a)) if not self._common(a):
+                return Op("div", (upstream, a))
+        return Op("mul", (upstream, factor))
+
+    def _common(self, e: Expr) -> bool:
+        return all(var.name in self.scalars for var in variables(e))
 
 
 def surrogate_derivative(rule: SpikeRule) -> Expr:
@@ -162,20 +180,6 @@ def surrogate_derivative(rule: SpikeRule) -> Expr:
 
 def _all_but(e: Expr, name: str) -> frozenset[str]:
     return frozenset(var.name for var in variables(e)) - {name}
-
-
-def product(upstream: Expr, factor: Expr) -> Expr:
-    """`upstream * factor`, a selection in the factor staying outside."""
-    match factor:
-        case Const(value=0.0):
-            return ZERO
-        case Const(value=1.0):
-            return upstream
-        case Op(name="select", args=(condition, a, b)):
-            return Op("select", (condition, product(upstream, a), product(upstream, b)))
-        case Op(name="neg", args=(a,)):
-            return Op("neg", (product(upstream, a),))
-    return Op("mul", (upstream, factor))
 
 
 def linear_terms(e: Expr, negative: bool = False) -> Iterator[tuple[bool, Expr]]:

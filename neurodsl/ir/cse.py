@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from neurodsl.ir.lowered import DETACH
 from neurodsl.ir.names import Names
 from neurodsl.ir.nodes import Assign, Const, Expr, IRType, Op, Program, Var
+from neurodsl.ir.trees import DETACH
 from neurodsl.sema.evaluate import divide
 
 _FOLD: dict[str, Callable[[float, float], float]] = {
@@ -38,7 +38,9 @@ class ValueNumbering:
         """The program, flat and without repetition; what was only a copy is gone."""
         made: list[Assign] = []
         for assign in program:
-            self._atoms[assign.target.name] = self._number(assign.value, assign, made, assign.target)
+            self._atoms[assign.target.name] = self._number(
+                assign.value, assign, made, assign.target
+            )
         return Program(tuple(made))
 
     def atom(self, e: Expr) -> Expr:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neurodsl.ir.kernel_plan import Binding, Carry
-from neurodsl.ir.lowered import DETACH, LoweredStep, SpikeRule
+from neurodsl.ir.lowered import LoweredStep, SpikeRule
 from neurodsl.ir.names import Names
 from neurodsl.ir.nodes import (
     MAX_DEPTH,
@@ -25,7 +25,7 @@ from neurodsl.ir.nodes import (
 )
 from neurodsl.ir.scalars import ScalarTable
 from neurodsl.ir.substitute import substitute
-from neurodsl.ir.trees import measure
+from neurodsl.ir.trees import DETACH, measure
 from neurodsl.sema import model as m
 from neurodsl.sema.evaluate import evaluate
 
@@ -102,7 +102,7 @@ class _Lowering:
         else:
             self.hosted.pop(statement.target, None)
         value = self.expression(statement.value)
-        if isinstance(value, Op):
+        if isinstance(value, Op) and value.name != DETACH:
             value = self.assign(statement.target, value)
         self.values[statement.target] = value
 

@@ -9,9 +9,6 @@ from neurodsl.ir.kernel_plan import Binding, Carry, Scalar
 from neurodsl.ir.names import Names
 from neurodsl.ir.nodes import Expr, Program, Var
 
-DETACH = "detach"
-"""An operator between lowering and the adjoint only: its argument's value, without a gradient."""
-
 
 @dataclass(frozen=True, slots=True)
 class SpikeRule:

@@ -38,15 +38,15 @@ def choose_tape(
     states, sources = list(incoming), list(inputs)
     needed = list(needed)
     if len(forward) > LARGEST:
-        kept = _reals_behind(forward, needed)
+        kept = reals_behind(forward, needed)
     else:
         kept = _Cut(forward, needed, states, sources).kept()
     order = [*states, *(assign.target for assign in forward)]
     return tuple(var for var in order if var.name in kept)
 
 
-def _reals_behind(forward: Program, needed: list[str]) -> set[str]:
-    """What is needed, with booleans replaced by the reals that they are worked out from."""
+def reals_behind(forward: Program, needed: list[str]) -> set[str]:
+    """Names of what is needed, booleans replaced by the reals that they are worked out from."""
     definitions = {assign.target.name: assign for assign in forward}
     kept: set[str] = set()
     waiting = list(needed)

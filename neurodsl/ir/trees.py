@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from neurodsl.ir.nodes import Expr, Op, Var
 
+DETACH = "detach"
+"""An operator between lowering and the adjoint only: its argument's value, without a gradient."""
+
 
 def variables(e: Expr) -> Iterator[Var]:
     """Every variable of an expression, once for each time that it is read, from left to right."""
@@ -26,7 +29,9 @@ def rename(e: Expr, values: Mapping[str, Expr]) -> Expr:
 
 
 def measure(e: Expr) -> tuple[int, int]:
-    """Depth and number of nodes of a tree; a leaf is (1, 1)."""
+    """Depth and number of nodes of a tree; a leaf is (1, 1), `detach` counts for nothing."""
+    while isinstance(e, Op) and e.name == DETACH:
+        e = e.args[0]
     if not isinstance(e, Op):
         return 1, 1
     parts = [measure(a) for a in e.args]

@@ -88,17 +88,17 @@ def verify_plan(plan: KernelPlan) -> None:
     verify(forward.step, [*common, *begin], [*ends, *plan.saved])
     for backward in (plan.backward, plan.backward_full, plan.detached, plan.detached_full):
         if backward is not None:
-            _verify_backward(backward, common)
+            _verify_backward(backward, common, read=bool(plan.saved))
 
 
-def _verify_backward(plan: BackwardPlan, common: list[Var]) -> None:
+def _verify_backward(plan: BackwardPlan, common: list[Var], *, read: bool) -> None:
+    """`read`: the tape is read from memory, not recomputed."""
     verify(plan.prologue, common)
     common = [*common, *(assign.target for assign in plan.prologue)]
     begin = [*_vars(b.value for b in plan.recompute_inputs)]
     begin += [c.incoming for c in plan.recompute_states]
-    verify(
-        plan.recompute, [*common, *begin], [*(c.outgoing for c in plan.recompute_states), *plan.tape]
-    )
+    ends: list[Expr] = [c.outgoing for c in plan.recompute_states]
+    verify(plan.recompute, [*common, *begin], ends if read else [*ends, *plan.tape])
     given = [*common, *plan.tape, *_vars(b.value for b in plan.reverse_inputs)]
     given += _vars(b.value for b in (*plan.grad_outputs, *plan.grad_recorded))
     given += [c.incoming for c in plan.adjoints]

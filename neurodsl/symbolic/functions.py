@@ -175,9 +175,7 @@ FUNCTIONS: dict[str, type[Opaque]] = {
     "erf": _unary(
         "erf", lambda x: sympy.Float(2 / math.sqrt(math.pi), 17) * FUNCTIONS["exp"](-(x**2))
     ),
-    "sigmoid": _unary(
-        "sigmoid", lambda x: FUNCTIONS["sigmoid"](x) * (1 - FUNCTIONS["sigmoid"](x))
-    ),
+    "sigmoid": _unary("sigmoid", lambda x: FUNCTIONS["sigmoid"](x) * (1 - FUNCTIONS["sigmoid"](x))),
     "tanh": _unary("tanh", lambda x: 1 - FUNCTIONS["tanh"](x) ** 2),
     "softplus": _unary("softplus", lambda x: FUNCTIONS["sigmoid"](x)),
     "relu": _unary("relu", lambda x: Select(gt(x, ZERO), ONE, ZERO)),

@@ -1,0 +1,169 @@
+"""The plan of a neuron's kernels: the forward step, the backward passes, what is kept and what is worked out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from neurodsl.ir.cse import ValueNumbering
+from neurodsl.ir.kernel_plan import (
+    BackwardPlan,
+    Binding,
+    Carry,
+    ForwardPlan,
+    KernelPlan,
+    SavePolicy,
+)
+from neurodsl.ir.liveness import inline, live
+from neurodsl.ir.lower import lower
+from neurodsl.ir.nodes import Expr, Op, Program, Var
+from neurodsl.ir.scalars import manifest_text
+from neurodsl.ir.tape import choose_tape, reals_behind
+from neurodsl.ir.variant import Variant, finish, make_variant
+from neurodsl.ir.verify import verify_plan
+from neurodsl.sema.builtins import ELEMENTARY
+from neurodsl.sema.model import NeuronModel
+
+FUNCTION_BYTES = 24
+"""What a transcendental function costs, in bytes that could be moved in its time."""
+
+
+def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: bool) -> KernelPlan:
+    """Lower, differentiate and plan one neuron.
+
+    Args:
+        neuron: the model.
+        prefix: symbols begin with it.
+        save: `auto`, or a SavePolicy.
+        fp: `strict` or `fast`.
+        spiking: False makes every spike its surrogate's primitive.
+
+    Raises:
+        ValueError: `spiking` is False and a surrogate has no primitive.
+    """
+    variants = {
+        (detach, full): make_variant(neuron, spiking=spiking, detach_reset=detach, full=full)
+        for detach in (False, True)
+        for full in (False, True)
+    }
+    if _alike(variants[False, True], variants[True, True]):
+        del variants[True, False], variants[True, True]
+    policy = SavePolicy(save) if save != "auto" else _cheaper(list(variants.values()))
+    saved = _saved(list(variants.values()), policy)
+    passes = {key: _pass(variant, policy, saved) for key, variant in variants.items()}
+    lowered = variants[False, False].lowered
+    plan = KernelPlan(
+        neuron=neuron.name,
+        prefix=prefix,
+        inputs=neuron.inputs,
+        outputs=neuron.outputs,
+        states=tuple((s.name, manifest_text(s.initial)) for s in neuron.states),
+        scalars=lowered.scalars,
+        uses_time=lowered.uses_time,
+        time=lowered.time,
+        forward=_forward(neuron, spiking=spiking, keep=saved),
+        backward=passes[False, False],
+        backward_full=passes[False, True],
+        detached=passes.get((True, False)),
+        detached_full=passes.get((True, True)),
+        policy=policy,
+        saved=saved,
+        strict=fp == "strict",
+    )
+    plan = replace(plan, bytes_per_step=_bytes(plan))
+    verify_plan(plan)
+    return plan
+
+
+def _alike(a: Variant, b: Variant) -> bool:
+    return (a.reverse, a.prologue, a.adjoint) == (b.reverse, b.prologue, b.adjoint)
+
+
+def _pass(variant: Variant, policy: SavePolicy, saved: tuple[Var, ...]) -> BackwardPlan:
+    if policy is SavePolicy.INPUTS:
+        return finish(variant, _tape([variant]), recompute=True)
+    return finish(variant, saved, recompute=False)
+
+
+def _tape(variants: list[Variant]) -> tuple[Var, ...]:
+    """The cheapest tape that serves every one of the variants; inputs are read again, not kept."""
+    first = variants[0]
+    needed = {name for variant in variants for name in variant.needed}
+    inputs = [b.value for b in first.lowered.inputs if isinstance(b.value, Var)]
+    incoming = [carry.incoming for carry in first.states]
+    kept = choose_tape(first.forward, sorted(needed), incoming, inputs)
+    read_again = {var.name for var in inputs}
+    return tuple(var for var in kept if var.name not in read_again)
+
+
+def _saved(variants: list[Variant], policy: SavePolicy) -> tuple[Var, ...]:
+    if policy is SavePolicy.INPUTS:
+        return ()
+    if policy is SavePolicy.MEMBRANE:
+        return _tape(variants)
+    first = variants[0]
+    needed = sorted({name for variant in variants for name in variant.needed})
+    kept = reals_behind(first.forward, needed)
+    order = [*(c.incoming for c in first.states), *(a.target for a in first.forward)]
+    return tuple(var for var in order if var.name in kept)
+
+
+def _cheaper(variants: list[Variant]) -> SavePolicy:
+    """Recompute, unless the functions that this takes again cost more than moving and keeping the tape."""
+    variant = variants[0]
+    recomputed = finish(variant, _tape([variant]), recompute=True)
+    functions = sum(_functions(assign.value) for assign in recomputed.recompute)
+    recompute = 4 * len(recomputed.recompute_inputs) + FUNCTION_BYTES * functions
+    kept = _tape(variants)
+    keep = 3 * 4 * len(kept)  # written, read, and held in memory meanwhile
+    return SavePolicy.INPUTS if recompute <= keep or not kept else SavePolicy.MEMBRANE
+
+
+def _functions(e: Expr) -> int:
+    """How many transcendental functions an expression calls."""
+    if not isinstance(e, Op):
+        return 0
+    inner = sum(_functions(a) for a in e.args)
+    return inner + (e.name in TRANSCENDENTAL)
+
+
+TRANSCENDENTAL = frozenset(
+    name
+    for name in (*ELEMENTARY, "pow")
+    if name
+    not in ("abs", "sign", "floor", "ceil", "round", "min", "max", "clip", "relu", "heaviside")
+)
+
+
+def _forward(neuron: NeuronModel, *, spiking: bool, keep: tuple[Var, ...]) -> ForwardPlan:
+    lowered = lower(neuron, spiking=spiking, detach_reset=False)
+    numbering = ValueNumbering(lowered.names)
+    flat = numbering.program(lowered.step)
+
+    def atoms(bindings: tuple[Binding, ...]) -> tuple[Binding, ...]:
+        return tuple(Binding(b.name, numbering.atom(b.value)) for b in bindings)
+
+    states = tuple(Carry(c.name, c.incoming, numbering.atom(c.outgoing)) for c in lowered.states)
+    outputs, recordable = atoms(lowered.outputs), atoms(lowered.recordable)
+    roots: list[Expr] = [c.outgoing for c in states]
+    roots += [b.value for b in (*outputs, *recordable)]
+    roots += keep
+    step = inline(live(flat, roots), roots, numbering.temporaries)
+    return ForwardPlan(Program(step.assigns), lowered.inputs, states, outputs, recordable)
+
+
+def _bytes(plan: KernelPlan) -> tuple[tuple[str, int], ...]:
+    """Bytes a neuron-step in float32, by stream."""
+    backward = plan.backward
+    reads = {b.name for b in (*backward.recompute_inputs, *backward.reverse_inputs)}
+    streams = [
+        ("forward reads inputs", 4 * len(plan.inputs)),
+        ("forward writes outputs", 4 * len(plan.outputs)),
+        ("forward writes for backward", 4 * len(plan.saved)),
+        ("backward reads inputs", 4 * len(reads)),
+        ("backward reads what was saved", 4 * len(plan.saved)),
+        ("backward reads gradients of outputs", 4 * len(plan.outputs)),
+        ("backward writes gradients of inputs", 4 * len(plan.inputs)),
+        ("kept between forward and backward, inputs", 4 * len(reads)),
+        ("kept between forward and backward, saved", 4 * len(plan.saved)),
+    ]
+    return tuple(streams)
