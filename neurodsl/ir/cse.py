@@ -45,7 +45,8 @@ class ValueNumbering:
 
     def atom(self, e: Expr) -> Expr:
         """What an expression of an earlier program's variables is now called: a variable or constant, or an operation
-        of those."""
+        of those.
+        """
         if isinstance(e, Var):
             return self._atoms.get(e.name, e)
         if isinstance(e, Op):

@@ -108,7 +108,7 @@ class BackwardPlan:
     adjoints: tuple[Carry, ...]
     """For each state, in order: gradient on the state after the step (incoming) and before it (outgoing)."""
     grad_scalars: tuple[Binding, ...]
-    """What this step adds to the gradient of each real scalar, in the order of KernelPlan.scalars; empty unless `full`."""
+    """What this step adds to the gradient of each real scalar, in KernelPlan.scalars' order; empty unless `full`."""
     full: bool
     """Whether gradients of scalars and of recorded values are worked out too."""
 

@@ -71,7 +71,8 @@ Expr = Const | Var | Op
 @dataclass(frozen=True, slots=True)
 class Assign:
     """`target = value`. `note` is the user's statement (or what a derivative line is of), shown as a comment above
-    the first assignment that carries it; None on lines that the compiler added."""
+    the first assignment that carries it; None on lines that the compiler added.
+    """
 
     target: Var
     value: Expr

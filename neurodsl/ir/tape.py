@@ -17,8 +17,8 @@ KEEP, READ_AGAIN = 100, 60
 _COSTS = {"div": 12, "sqrt": 20, "rsqrt": 30}
 _CHEAP, _FUNCTION = 3, 150
 _PLAIN = frozenset(
-    "add sub mul neg square cube lt le gt ge eq ne and or not select to_real abs sign floor ceil round min max clip "
-    "relu heaviside".split()
+    """add sub mul neg square cube lt le gt ge eq ne and or not select to_real
+    abs sign floor ceil round min max clip relu heaviside""".split()  # noqa: SIM905
 )
 LARGEST = 1500
 """Programs of more operations than this keep what the reverse step reads, as it stands."""

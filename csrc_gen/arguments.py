@@ -1,0 +1,213 @@
+"""The argument lists of kernels: one description that the C++ kernels, the CUDA kernels and the manifest share.
+
+Order in every pass: inputs, outputs, initial states, final states, recorded, saved; in a backward pass then incoming
+gradients and gradients given; workspaces; scalars, each value followed by its pointer; first step, T, N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan, Scalar
+from neurodsl.ir.nodes import Expr, IRType, Op, Program, Var
+
+
+class Pass(StrEnum):
+    """What a kernel does."""
+
+    FORWARD = "forward"
+    FORWARD_TRAIN = "forward_train"
+    BACKWARD = "backward"
+    REDUCE = "reduce"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a kernel. In `type`, `real` stands for `float` or `double`.
+
+    `of` is what the plan calls it: an input, output, state, scalar or tape variable.
+    """
+
+    name: str
+    role: str
+    type: str
+    of: str
+    shape: tuple[str, ...] | None = None
+    access: str | None = None
+    optional: bool = False
+    recorded: bool = False
+    expression: str | None = None
+    default: float | bool | None = None
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether it is an address."""
+        return self.type.endswith("*")
+
+    def as_manifest(self, real: str) -> dict[str, Any]:
+        """The entry in the manifest, for one dtype."""
+        entry: dict[str, Any] = {
+            "name": self.name,
+            "role": self.role,
+            "type": self.type.replace("real", real),
+        }
+        if self.shape is not None:
+            entry["shape"] = list(self.shape)
+        for key in ("access", "expression", "default"):
+            if getattr(self, key) is not None:
+                entry[key] = getattr(self, key)
+        if self.of != self.name:
+            entry["of"] = self.of
+        for key in ("optional", "recorded"):
+            if getattr(self, key):
+                entry[key] = True
+        return entry
+
+
+class _List:
+    """Collects arguments, each under a name of its own."""
+
+    def __init__(self) -> None:
+        self.made: list[Argument] = []
+        self._taken: set[str] = set()
+
+    def add(self, name: str, role: str, type: str, of: str, **more: Any) -> None:
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        self.made.append(Argument(name, role, type, of, **more))
+
+
+STEPS_NEURONS, NEURONS = ("T", "N"), ("N",)
+
+
+def forward_arguments(plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
+    """The arguments of `forward` or `forward_train`."""
+    made, forward = _List(), plan.forward
+    for name in plan.inputs:
+        made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
+    for name in plan.outputs:
+        made.add(name, "output", "real*", name, shape=STEPS_NEURONS, access="write")
+    _states(made, plan, final=True)
+    for binding in forward.recordable:
+        _optional(made, f"rec_{binding.name}", "recorded", binding.name, access="write")
+    if which is Pass.FORWARD_TRAIN:
+        _saved(made, plan, "write")
+    read = used(forward.step, (b.value for b in (*forward.outputs, *forward.recordable)))
+    read |= used(Program(), (carry.outgoing for carry in forward.states))
+    _common(made, plan, read)
+    return tuple(made.made)
+
+
+def backward_arguments(
+    plan: KernelPlan, passes: tuple[BackwardPlan, BackwardPlan], workspaces: Iterable[Argument] = ()
+) -> tuple[Argument, ...]:
+    """The arguments of a backward kernel; `passes` are its plain and its full plan."""
+    made = _List()
+    for name in plan.inputs:
+        made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
+    _states(made, plan, final=False)
+    _saved(made, plan, "read")
+    for name in plan.outputs:
+        _optional(made, f"grad_{name}", "grad_output", name, access="read")
+    for binding in plan.forward.recordable:
+        name = binding.name
+        _optional(made, f"grad_rec_{name}", "grad_output", name, access="read", recorded=True)
+    for name, _ in plan.states:
+        _optional(made, f"grad_{name}_T", "grad_final_state", name, shape=NEURONS, access="read")
+    for name in plan.inputs:
+        _optional(made, f"grad_{name}", "grad_input", name, access="write")
+    for name, _ in plan.states:
+        _optional(made, f"grad_{name}_0", "grad_initial_state", name, shape=NEURONS, access="write")
+    for scalar in differentiable(plan):
+        name = f"grad_{scalar.name}"
+        _optional(made, name, "grad_param", scalar.name, shape=(), access="readwrite")
+    for workspace in workspaces:
+        made.made.append(workspace)
+    read: set[str] = set()
+    for chosen in passes:
+        for program in (chosen.prologue, chosen.recompute, chosen.reverse):
+            read |= used(program, ())
+        read |= used(Program(), _given(chosen))
+    _common(made, plan, read)
+    return tuple(made.made)
+
+
+def differentiable(plan: KernelPlan) -> tuple[Scalar, ...]:
+    """The scalars that have a gradient, in order."""
+    return tuple(s for s in plan.scalars if s.var.type is IRType.REAL)
+
+
+def used(program: Program, roots: Iterable[Expr]) -> set[str]:
+    """Names of all variables that a program and its roots read."""
+    found: set[str] = set()
+    waiting: list[Expr] = [*(assign.value for assign in program), *roots]
+    while waiting:
+        e = waiting.pop()
+        if isinstance(e, Var):
+            found.add(e.name)
+        elif isinstance(e, Op):
+            waiting.extend(e.args)
+    return found
+
+
+def _given(chosen: BackwardPlan) -> Iterator[Expr]:
+    yield from (b.value for b in (*chosen.grad_inputs, *chosen.grad_scalars))
+    yield from (c.outgoing for c in (*chosen.adjoints, *chosen.recompute_states))
+
+
+def _states(made: _List, plan: KernelPlan, *, final: bool) -> None:
+    for name, _ in plan.states:
+        made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
+    if final:
+        for name, _ in plan.states:
+            made.add(f"{name}_T", "final_state", "real*", name, shape=NEURONS, access="write")
+
+
+def _saved(made: _List, plan: KernelPlan, access: str) -> None:
+    for var in plan.saved:
+        made.add(
+            f"saved_{var.name}", "saved", "real*", var.name, shape=STEPS_NEURONS, access=access
+        )
+
+
+def _optional(made: _List, name: str, role: str, of: str, **more: Any) -> None:
+    more.setdefault("shape", STEPS_NEURONS)
+    made.add(name, role, "real*", of, optional=True, **more)
+
+
+def _common(made: _List, plan: KernelPlan, read: set[str]) -> None:
+    """The scalars that are read, the first step if it is, T and N."""
+    for scalar in plan.scalars:
+        if scalar.var.name in read:
+            _scalar(made, scalar)
+    if plan.uses_time and plan.time.name in read:
+        made.add("first_step", "first_step", "int64_t", "t")
+    made.add("T", "steps", "int64_t", "T")
+    made.add("N", "neurons", "int64_t", "N")
+
+
+def _scalar(made: _List, scalar: Scalar) -> None:
+    role = "uniform" if scalar.is_uniform else "param"
+    boolean = scalar.var.type is IRType.BOOL
+    made.add(
+        scalar.name,
+        role,
+        "int32_t" if boolean else "real",
+        scalar.name,
+        expression=scalar.expression,
+        default=scalar.default if scalar.name == "dt" else None,
+    )
+    if not boolean:
+        made.add(
+            f"{scalar.name}_tensor",
+            f"{role}_tensor",
+            "real*",
+            scalar.name,
+            shape=(),
+            access="read",
+            optional=True,
+        )

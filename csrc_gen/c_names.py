@@ -1,0 +1,78 @@
+"""Names in C++ and CUDA: checked, made ASCII, never a keyword, each once."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from neurodsl.ir.kernel_plan import BackwardPlan, ForwardPlan
+
+KEYWORDS = frozenset(
+    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class compl concept
+    const const_cast consteval constexpr constinit continue co_await co_return co_yield decltype default delete do double
+    dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new
+    noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return
+    short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef
+    typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq restrict linux unix
+    real std fn B T N n0 n j t k a i64 row FULL WHOLE main NAN INFINITY NULL EOF errno assert signbit isnan isinf
+    threadIdx blockIdx blockDim gridDim warpSize int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
+    size_t ptrdiff_t M_PI __global__ __device__ __host__ __shared__ __constant__""".split()  # noqa: SIM905
+)
+"""What no variable of a kernel may be called."""
+
+
+def ascii_name(name: str) -> str:
+    """The name with each letter that is not ASCII spelt out: `τ` is `tau`, others are `u` and their number."""
+    parts = []
+    for character in unicodedata.normalize("NFKC", name):
+        if character.isascii():
+            parts.append(character)
+        else:
+            words = unicodedata.name(character, "").lower().split()
+            greek = words[:2] == ["greek", "small"] and len(words) == 4
+            parts.append(words[3] if greek else f"u{ord(character):04x}")
+    return "".join(parts)
+
+
+class CNames:
+    """Hands out identifiers, each once."""
+
+    def __init__(self) -> None:
+        self._taken = set(KEYWORDS)
+
+    def fresh(self, name: str) -> str:
+        """`name`, made an identifier; with underscores, then a number, where that is taken."""
+        base = ascii_name(name)
+        if base.startswith("_") or base.startswith("fn_"):
+            base = "n" + base
+        base = base.replace("__", "_u_")
+        found, number = base, 0
+        while found in self._taken:
+            number += 1
+            found = f"{base}_" if number == 1 else f"{base}_{number}"
+        self._taken.add(found)
+        return found
+
+
+def forward_names(plan: ForwardPlan, names: CNames, given: list[str]) -> dict[str, str]:
+    """The spelling of each variable of a forward step; `given`: names of scalars and the time."""
+    order = [b.value for b in plan.inputs] + [c.incoming for c in plan.states]
+    order += [assign.target for assign in plan.step]
+    return _spelt([*given, *(getattr(v, "name", "") for v in order)], names)
+
+
+def backward_names(plan: BackwardPlan, names: CNames, given: list[str]) -> dict[str, str]:
+    """The spelling of each variable of a backward pass."""
+    order = [b.value for b in (*plan.recompute_inputs, *plan.reverse_inputs)]
+    order += [c.incoming for c in plan.recompute_states]
+    order += [a.target for p in (plan.prologue, plan.recompute, plan.reverse) for a in p]
+    order += [*plan.tape, *(b.value for b in (*plan.grad_outputs, *plan.grad_recorded))]
+    order += [c.incoming for c in plan.adjoints]
+    return _spelt([*given, *(getattr(v, "name", "") for v in order)], names)
+
+
+def _spelt(order: list[str], names: CNames) -> dict[str, str]:
+    spelt: dict[str, str] = {}
+    for name in order:
+        if name and name not in spelt:
+            spelt[name] = names.fresh(name)
+    return spelt
