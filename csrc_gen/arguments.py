@@ -91,7 +91,10 @@ def forward_arguments(plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
         made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
     for name in plan.outputs:
         made.add(name, "output", "real*", name, shape=STEPS_NEURONS, access="write")
-    _states(made, plan, final=True)
+    for name, _ in plan.states:
+        made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
+    for name, _ in plan.states:
+        made.add(f"{name}_T", "final_state", "real*", name, shape=NEURONS, access="write")
     for binding in forward.recordable:
         _optional(made, f"rec_{binding.name}", "recorded", binding.name, access="write")
     if which is Pass.FORWARD_TRAIN:
@@ -107,9 +110,14 @@ def backward_arguments(
 ) -> tuple[Argument, ...]:
     """The arguments of a backward kernel; `passes` are its plain and its full plan."""
     made = _List()
+    inputs = {b.name for p in passes for b in (*p.recompute_inputs, *p.reverse_inputs)}
     for name in plan.inputs:
-        made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
-    _states(made, plan, final=False)
+        if name in inputs:
+            made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
+    states = {carry.name for p in passes for carry in p.recompute_states}
+    for name, _ in plan.states:
+        if name in states:
+            made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
     _saved(made, plan, "read")
     for name in plan.outputs:
         _optional(made, f"grad_{name}", "grad_output", name, access="read")
@@ -157,14 +165,6 @@ def used(program: Program, roots: Iterable[Expr]) -> set[str]:
 def _given(chosen: BackwardPlan) -> Iterator[Expr]:
     yield from (b.value for b in (*chosen.grad_inputs, *chosen.grad_scalars))
     yield from (c.outgoing for c in (*chosen.adjoints, *chosen.recompute_states))
-
-
-def _states(made: _List, plan: KernelPlan, *, final: bool) -> None:
-    for name, _ in plan.states:
-        made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
-    if final:
-        for name, _ in plan.states:
-            made.add(f"{name}_T", "final_state", "real*", name, shape=NEURONS, access="write")
 
 
 def _saved(made: _List, plan: KernelPlan, access: str) -> None:

@@ -42,7 +42,7 @@ class CNames:
     def fresh(self, name: str) -> str:
         """`name`, made an identifier; with underscores, then a number, where that is taken."""
         base = ascii_name(name)
-        if base.startswith("_") or base.startswith("fn_"):
+        if base.startswith(("_", "fn_")):
             base = "n" + base
         base = base.replace("__", "_u_")
         found, number = base, 0

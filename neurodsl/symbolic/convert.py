@@ -121,13 +121,13 @@ class FromSympy:
         return total
 
     def _product(self, e: Any) -> Expr:
-        coefficient, factors = e.as_coeff_mul()
-        if coefficient == -1:
+        coefficient, factors = e.as_coeff_mul(rational=False)
+        if float(coefficient) == -1.0:
             return Op("neg", (self._product_of(sympy.S.One, factors),))
         return self._product_of(coefficient, factors)
 
     def _product_of(self, coefficient: Any, factors: Iterable[Any]) -> Expr:
-        scalar: Expr | None = None if coefficient == 1 else Const(float(coefficient))
+        scalar: Expr | None = None if float(coefficient) == 1.0 else Const(float(coefficient))
         above: Expr | None = None
         below: Expr | None = None
         for factor in factors:

@@ -123,7 +123,7 @@ class Power(Opaque):
     nargs = 2
 
     def partial(self, place: int) -> Any:
-        """b * a^(b-1) by the base; a^b * log(a) by the exponent, 0 where the base is 0."""
+        """By the base b * a^(b-1), by the exponent a^b * log(a), 0 where the base is 0."""
         base, exponent = self.args
         if place == 0:
             return exponent * Power(base, exponent - 1)

@@ -1,0 +1,128 @@
+"""Prints the forward kernels in C++: a block of neurons goes through all time steps with its states in registers."""
+
+from __future__ import annotations
+
+from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
+from neurodsl.csrc_gen.c_names import CNames, forward_names
+from neurodsl.csrc_gen.cpp.layout import (
+    PARALLEL_FROM,
+    field_names,
+    write_scalars,
+    write_struct,
+)
+from neurodsl.csrc_gen.cpp.statements import write_program
+from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
+from neurodsl.csrc_gen.writer import Writer
+from neurodsl.ir.kernel_plan import Binding, KernelPlan
+from neurodsl.ir.nodes import Var
+
+
+class ForwardPrinter:
+    """One forward kernel: `forward`, or `forward_train`, which writes the tape too."""
+
+    def __init__(self, plan: KernelPlan, which: Pass) -> None:
+        self.plan, self.which = plan, which
+        self.arguments = forward_arguments(plan, which)
+        self.fields = field_names(self.arguments)
+        self.struct = f"{which.value}_arguments"
+        given = [scalar.var.name for scalar in plan.scalars]
+        given += [plan.time.name] if plan.uses_time else []
+        self.locals = CNames()
+        self.names = forward_names(plan.forward, self.locals, given)
+        self.printer = ExpressionPrinter(self.names)
+        self.rows: dict[str, str] = {}
+
+    def write(self, writer: Writer) -> None:
+        """The struct, the block, and the loop over blocks."""
+        write_struct(writer, self.struct, self.arguments)
+        writer.line()
+        self._block(writer)
+        writer.line()
+        self._driver(writer)
+        writer.line()
+
+    def _of_role(self, *roles: str) -> list[Argument]:
+        return [a for a in self.arguments if a.role in roles]
+
+    def _block(self, writer: Writer) -> None:
+        writer.line("template <typename real, bool WHOLE, bool RECORD>")
+        head = f"static inline void {self.which.value}_block(const {self.struct}<real>& a, i64 n0, int count) {{"
+        with writer.block(head):
+            writer.line("const i64 T = a.T, N = a.N;")
+            writer.line("const int n = WHOLE ? B : count;")
+            write_scalars(writer, self.arguments, self.names, self.plan.scalars)
+            states = [self.locals.fresh(f"{c.name}_now") for c in self.plan.forward.states]
+            for state in states:
+                writer.line(f"alignas(64) real {state}[B];")
+            for state, argument in zip(states, self._of_role("initial_state"), strict=True):
+                field = self.fields[argument.name]
+                writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = a.{field}[n0 + j];")
+            if self.plan.forward.recordable:
+                writer.line("alignas(64) real unwanted[B];")
+            with writer.block("for (i64 t = 0; t < T; ++t) {"):
+                self._rows(writer)
+                self._step(writer, states)
+            for state, argument in zip(states, self._of_role("final_state"), strict=True):
+                field = self.fields[argument.name]
+                writer.line(f"for (int j = 0; j < n; ++j) a.{field}[n0 + j] = {state}[j];")
+
+    def _rows(self, writer: Writer) -> None:
+        """Pointers to this step's rows of what is read and written."""
+        writer.line("const i64 row = t * N + n0;")
+        for argument in self._of_role("input", "output", "saved"):
+            local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
+            const = "const " if argument.access == "read" else ""
+            field = self.fields[argument.name]
+            writer.line(f"{const}real* __restrict {local} = a.{field} + row;")
+        for argument in self._of_role("recorded"):
+            local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
+            field = f"a.{self.fields[argument.name]}"
+            writer.line(f"real* {local} = RECORD && {field} ? {field} + row : unwanted;")
+        if any(a.role == "first_step" for a in self.arguments):
+            writer.line(f"const real {self.names[self.plan.time.name]} = real(a.first_step + t);")
+
+    def _step(self, writer: Writer, states: list[str]) -> None:
+        forward = self.plan.forward
+        writer.line("#pragma omp simd")
+        with writer.block("for (int j = 0; j < n; ++j) {"):
+            for binding in forward.inputs:
+                assert isinstance(binding.value, Var)
+                name = self.names[binding.value.name]
+                writer.line(f"const real {name} = {self.rows[binding.name]}[j];")
+            for carry, state in zip(forward.states, states, strict=True):
+                writer.line(f"const real {self.names[carry.incoming.name]} = {state}[j];")
+            write_program(writer, forward.step, self.printer, self.names)
+            self._stores(writer, "output", forward.outputs)
+            for argument in self._of_role("saved"):
+                writer.line(f"{self.rows[argument.name]}[j] = {self.names[argument.of]};")
+            if forward.recordable:
+                with writer.block("if (RECORD) {"):
+                    self._stores(writer, "recorded", forward.recordable)
+            for carry, state in zip(forward.states, states, strict=True):
+                writer.line(f"{state}[j] = {self.printer.text(carry.outgoing)};")
+
+    def _stores(self, writer: Writer, role: str, bindings: tuple[Binding, ...]) -> None:
+        for argument, binding in zip(self._of_role(role), bindings, strict=True):
+            writer.line(f"{self.rows[argument.name]}[j] = {self.printer.text(binding.value)};")
+
+    def _driver(self, writer: Writer) -> None:
+        which, struct = self.which.value, self.struct
+        writer.line("template <typename real, bool RECORD>")
+        with writer.block(f"static void {which}_blocks(const {struct}<real>& a) {{"):
+            writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
+            writer.line(
+                f"#pragma omp parallel for schedule(static) if (blocks > 1 && a.T * N >= {PARALLEL_FROM})"
+            )
+            with writer.block("for (i64 b = 0; b < blocks; ++b) {"):
+                writer.line("const i64 n0 = b * B;")
+                writer.line(f"if (N - n0 >= B) {which}_block<real, true, RECORD>(a, n0, B);")
+                writer.line(f"else {which}_block<real, false, RECORD>(a, n0, int(N - n0));")
+        writer.line()
+        with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
+            wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
+            if wanted:
+                writer.line(f"if ({wanted}) {which}_blocks<real, true>(a);")
+                writer.line(f"else {which}_blocks<real, false>(a);")
+            else:
+                writer.line(f"{which}_blocks<real, false>(a);")
+            writer.line("return 0;")

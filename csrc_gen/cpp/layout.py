@@ -1,0 +1,91 @@
+"""What the C++ kernels of a neuron share: block width, the struct of arguments, rows of `[T, N]` arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neurodsl.csrc_gen.arguments import Argument
+from neurodsl.csrc_gen.c_names import CNames
+from neurodsl.csrc_gen.writer import Writer
+from neurodsl.ir.kernel_plan import KernelPlan, Scalar
+from neurodsl.ir.nodes import IRType
+
+PARALLEL_FROM = 32768
+"""Neuron-steps from which threads pay."""
+
+
+def block_width(plan: KernelPlan) -> int:
+    """Neurons a block: their states and rows stay in registers and the first cache."""
+    return 128 if len(plan.states) <= 2 else 64
+
+
+def field_names(arguments: Iterable[Argument]) -> dict[str, str]:
+    """Each argument's spelling in C++, by its name in the manifest."""
+    names = CNames()
+    kept = {"T": "T", "N": "N"}
+    return {a.name: kept[a.name] if a.name in kept else names.fresh(a.name) for a in arguments}
+
+
+def declaration(argument: Argument, spelt: str, real: str) -> str:
+    """An argument as it is declared: what is only read is const."""
+    if not argument.is_pointer:
+        return f"{argument.type.replace('real', real)} {spelt}"
+    const = "const " if argument.access == "read" else ""
+    return f"{const}{argument.type[:-1].replace('real', real)}* {spelt}"
+
+
+def write_struct(writer: Writer, name: str, arguments: tuple[Argument, ...]) -> None:
+    """The arguments of a kernel as one struct."""
+    spelt = field_names(arguments)
+    with writer.block(f"template <typename real> struct {name} {{", "};"):
+        for argument in arguments:
+            writer.line(f"{declaration(argument, spelt[argument.name], 'real')};")
+
+
+def write_entries(
+    writer: Writer, symbol: str, struct: str, call: str, arguments: tuple[Argument, ...]
+) -> None:
+    """The C functions of a kernel, for float and for double."""
+    spelt = field_names(arguments)
+    for suffix, real in (("f32", "float"), ("f64", "double")):
+        listed = [declaration(a, spelt[a.name], real) for a in arguments]
+        with writer.block(f"int {symbol}_{suffix}("):
+            writer.lines(_wrapped(listed, ") {"))
+            values = _wrapped([spelt[a.name] for a in arguments], "};")
+            writer.line(f"const {struct}<{real}> a = {{")
+            with writer.indented():
+                writer.lines(values)
+            writer.line(f"return {call}<{real}>(a);")
+        writer.line()
+
+
+def _wrapped(items: list[str], tail: str) -> list[str]:
+    """Items separated by commas, in lines of at most 100 characters, `tail` after the last."""
+    lines, current = [], ""
+    for place, item in enumerate(items):
+        text = item + ("," if place + 1 < len(items) else tail)
+        if current and len(current) + len(text) > 100:
+            lines.append(current)
+            current = text
+        else:
+            current = f"{current} {text}" if current else text
+    return [*lines, current]
+
+
+def write_scalars(
+    writer: Writer, arguments: tuple[Argument, ...], names: dict[str, str], scalars: Iterable[Scalar]
+) -> None:
+    """Each scalar as a local: the tensor's value where there is one."""
+    spelt = field_names(arguments)
+    by_value = {a.of: a for a in arguments if a.role in ("param", "uniform")}
+    by_pointer = {a.of: a for a in arguments if a.role in ("param_tensor", "uniform_tensor")}
+    for scalar in scalars:
+        argument = by_value.get(scalar.name)
+        if argument is None:
+            continue
+        local, value = names[scalar.var.name], f"a.{spelt[argument.name]}"
+        if scalar.var.type is IRType.BOOL:
+            writer.line(f"const bool {local} = {value} != 0;")
+        else:
+            pointer = f"a.{spelt[by_pointer[scalar.name].name]}"
+            writer.line(f"const real {local} = {pointer} ? *{pointer} : {value};")
