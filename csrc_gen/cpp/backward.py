@@ -17,6 +17,7 @@ from neurodsl.csrc_gen.cpp.layout import (
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
+
 from neurodsl.ir.kernel_plan import BackwardPlan, Binding, KernelPlan
 from neurodsl.ir.nodes import Const, Expr, Var
 
@@ -47,7 +48,9 @@ class BackwardPrinter:
     def _driver(self, writer: Writer) -> None:
         name = self.name
         writer.line("template <typename real, bool FULL>")
-        with writer.block(f"static int {name}_blocks(const {self.struct}<real>& a, double* sums) {{"):
+        with writer.block(
+            f"static int {name}_blocks(const {self.struct}<real>& a, double* sums) {{"
+        ):
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line("int failed = 0;")
             writer.line(
@@ -94,7 +97,9 @@ class BackwardPrinter:
                     a for a in self.arguments if a.role == "grad_param"
                 ):
                     field = f"a.{self.fields[argument.name]}"
-                    writer.line(f"if ({field}) add_up(sums + {place}, {self.sums}, blocks, {field});")
+                    writer.line(
+                        f"if ({field}) add_up(sums + {place}, {self.sums}, blocks, {field});"
+                    )
             writer.line("std::free(sums);")
             writer.line("return failed;")
 

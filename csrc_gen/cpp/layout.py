@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from neurodsl.csrc_gen.arguments import Argument
 from neurodsl.csrc_gen.c_names import CNames
 from neurodsl.csrc_gen.writer import Writer
+
 from neurodsl.ir.kernel_plan import KernelPlan, Scalar
 from neurodsl.ir.nodes import IRType
 
@@ -73,7 +74,10 @@ def _wrapped(items: list[str], tail: str) -> list[str]:
 
 
 def write_scalars(
-    writer: Writer, arguments: tuple[Argument, ...], names: dict[str, str], scalars: Iterable[Scalar]
+    writer: Writer,
+    arguments: tuple[Argument, ...],
+    names: dict[str, str],
+    scalars: Iterable[Scalar],
 ) -> None:
     """Each scalar as a local: the tensor's value where there is one."""
     spelt = field_names(arguments)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer, comment_text
+
 from neurodsl.ir.nodes import IRType, Program
 
 

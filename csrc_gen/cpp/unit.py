@@ -17,6 +17,7 @@ from neurodsl.csrc_gen.cpp.layout import (
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.writer import Writer, comment_text
+
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
 from neurodsl.ir.nodes import Expr
 
@@ -88,7 +89,9 @@ def _source(unit: CompilationUnit) -> str:
     writer = Writer()
     writer.lines(_head(unit, "fused kernels for the CPU"))
     writer.line("//")
-    writer.line("// Arrays are [T, N], one row a time step, N neurons; states are [N]. 0 is returned, or 1 where")
+    writer.line(
+        "// Arrays are [T, N], one row a time step, N neurons; states are [N]. 0 is returned, or 1 where"
+    )
     writer.line("// there was no memory. Threads: those of the OpenMP runtime that is loaded.")
     writer.line()
     writer.lines(["#include <cmath>", "#include <cstdint>", "#include <cstdlib>", ""])
@@ -112,7 +115,9 @@ def _functions(unit: CompilationUnit) -> list[str]:
 def _neuron(writer: Writer, plan: KernelPlan) -> None:
     space = f"{plan.prefix}_kernels"
     writer.lines([f"// --- neuron {comment_text(plan.neuron)}", "", f"namespace {space} {{"])
-    writer.lines(["namespace {", "", f"constexpr int B = {block_width(plan)};  // neurons a block", ""])
+    writer.lines(
+        ["namespace {", "", f"constexpr int B = {block_width(plan)};  // neurons a block", ""]
+    )
     entries: list[tuple[str, str, tuple[Argument, ...]]] = []
     for which in forward_passes(plan):
         forward = ForwardPrinter(plan, which)

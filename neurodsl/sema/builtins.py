@@ -191,5 +191,17 @@ _OPERATORS: tuple[Operator, ...] = (
 OPERATORS: dict[str, Operator] = {row.name: row for row in _OPERATORS}
 """The operators of the intermediate representation by name."""
 
-RESERVED: tuple[str, ...] = ("if", "else", "and", "or", "not", "true", "false", "inf", "pi", "dt", "t")
+RESERVED: tuple[str, ...] = (
+    "if",
+    "else",
+    "and",
+    "or",
+    "not",
+    "true",
+    "false",
+    "inf",
+    "pi",
+    "dt",
+    "t",
+)
 """The words that no declaration may use."""

@@ -96,7 +96,7 @@ def _spike(e: Spike, names: Mapping[str, Value]) -> float:
 
 
 def divide(a: float, b: float) -> float:
-    """a / b as IEEE 754 has it."""
+    """A / b as IEEE 754 has it."""
     if b != 0.0:
         return a / b
     if a == 0.0 or math.isnan(a):
@@ -105,7 +105,7 @@ def divide(a: float, b: float) -> float:
 
 
 def power(base: float, exponent: float) -> float:
-    """base ** exponent as IEEE 754's pow has it: NaN for a root of a negative number."""
+    """Base ** exponent as IEEE 754's pow has it: NaN for a root of a negative number."""
     try:
         return math.pow(base, exponent)
     except OverflowError:

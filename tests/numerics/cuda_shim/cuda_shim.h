@@ -1,0 +1,56 @@
+// The parts of CUDA C++ that generated kernels use, for a host compiler: a .cu text compiled with this header in
+// front of it runs on the CPU, block by block, the threads of a block interleaved at every barrier and shuffle.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "block_scheduler.h"
+
+#define __global__
+#define __device__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __shared__ static
+
+#define threadIdx (cuda_shim::scheduler().running().thread_index)
+#define blockIdx (cuda_shim::scheduler().block_index)
+#define blockDim (cuda_shim::scheduler().block_size)
+#define gridDim (cuda_shim::scheduler().grid_size)
+
+static inline void __syncthreads() { cuda_shim::scheduler().wait_for_block(); }
+
+static inline void __syncwarp(unsigned mask = 0xffffffffu) {
+    cuda_shim::scheduler().exchange(mask, 0, cuda_shim::scheduler().running().lane());
+}
+
+template <typename Value>
+static inline Value __shfl_down_sync(unsigned mask, Value value, unsigned distance) {
+    const unsigned lane = cuda_shim::scheduler().running().lane();
+    return cuda_shim::shuffle(mask, value, lane + distance < 32 ? lane + distance : lane);
+}
+
+template <typename Value>
+static inline Value __shfl_xor_sync(unsigned mask, Value value, unsigned bits) {
+    return cuda_shim::shuffle(mask, value, cuda_shim::scheduler().running().lane() ^ bits);
+}
+
+template <typename Value>
+static inline Value atomicAdd(Value* address, Value value) {
+    const Value old = *address;
+    *address = old + value;
+    return old;
+}
+
+static inline float __fdiv_rn(float a, float b) { return a / b; }
+static inline double __ddiv_rn(double a, double b) { return a / b; }
+static inline float __fsqrt_rn(float a) { return std::sqrt(a); }
+static inline double __dsqrt_rn(double a) { return std::sqrt(a); }
+
+// Defines `shim_launch_<kernel>`, with the arguments of cuLaunchKernel that matter here. Returns null, or what went
+// wrong. `order` is the order in which the threads of a block take their turns: 0 upwards, 1 downwards, else shuffled.
+#define CUDA_SHIM_KERNEL(kernel)                                                                             \
+    extern "C" const char* shim_launch_##kernel(unsigned grid, unsigned block, unsigned order, void** arguments) { \
+        return cuda_shim::launch(kernel, grid, block, order, arguments);                                     \
+    }
