@@ -1,1 +1,7 @@
-"""Names, inheritance, imports and types: from the syntax tree to the model of a neuron."""
+"""What a program means: names, types, inheritance and imports resolved, every check of the language."""
+
+from __future__ import annotations
+
+from neurodsl.sema.analysis import analyse
+
+__all__ = ["analyse"]

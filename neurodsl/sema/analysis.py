@@ -1,0 +1,101 @@
+"""From a parsed file to its model: imports, inheritance, each neuron, and what is checked about all of it."""
+
+from __future__ import annotations
+
+from neurodsl.diagnostics import CompileError, Report, Severity
+from neurodsl.frontend import ast
+from neurodsl.sema import model as m
+from neurodsl.sema.imports import Files, Loader, Scope
+from neurodsl.sema.inherit import flatten
+from neurodsl.sema.neuron import NeuronBuilder
+from neurodsl.sema.surrogates import Surrogates
+
+
+def analyse(
+    tree: ast.File,
+    *,
+    name: str,
+    text: str,
+    report: Report,
+    loader: Loader,
+    surrogate: str | None,
+) -> m.FileModel:
+    """Check a parsed file and give its model; what is wrong is in `report`, all of it.
+
+    Args:
+        tree: the syntax tree.
+        name: of the text, as diagnostics show it.
+        text: the file's.
+        report: where diagnostics go.
+        loader: (importing text's name, path) -> (name, text); OSError if there is none.
+        surrogate: replaces every spike's, such as `sigmoid(alpha=4.0)`; None leaves them as written.
+    """
+    files = Files(report, loader)
+    scope = files.scope(tree, name, text)
+    builtin = files.library_surrogates()
+    surrogates = Surrogates(report, builtin, _replacement(surrogate, scope, report))
+    neurons = []
+    for item in tree.items:
+        if isinstance(item, ast.Neuron) and scope.neurons[item.name.name][0] is item:
+            built = _neuron(item, scope, report, surrogates)
+            if built is not None:
+                neurons.append(built)
+    models = [
+        surrogates.model(item, scope) for item in tree.items if isinstance(item, ast.Surrogate)
+    ]
+    own = tuple(model for model in models if model is not None)
+    if not neurons and not own and not report.errors:
+        report.add("E0411", tree.span, "the file has no neuron", label="nothing to compile")
+    return m.FileModel(name, tuple(neurons), own, tuple(files.texts.items()))
+
+
+def _replacement(
+    surrogate: str | None, scope: Scope, report: Report
+) -> tuple[ast.Expression, Scope] | None:
+    if surrogate is None:
+        return None
+    from neurodsl.frontend import parse_expression
+
+    name = "<surrogate>"
+    report.sources[name] = surrogate
+    try:
+        return parse_expression(surrogate, name, report), scope
+    except CompileError:
+        report.raise_if_errors()
+        raise
+
+
+def _neuron(
+    item: ast.Neuron, scope: Scope, report: Report, surrogates: Surrogates
+) -> m.NeuronModel | None:
+    flat = flatten(item, scope, report)
+    if flat is None:
+        return None
+    before = len(report.diagnostics)
+    builder = NeuronBuilder(flat, report, surrogates)
+    model = builder.build()
+    _check_whole(item, model, report)
+    found = report.diagnostics[before:]
+    if not any(d.severity is Severity.ERROR for d in found):
+        for what, name in builder.unused():
+            report.add(
+                "W0601",
+                name.span,
+                f"the {what} `{name.name}` is never used",
+                label="nothing reads this",
+                help="remove it, or use it",
+            )
+    return model
+
+
+def _check_whole(item: ast.Neuron, model: m.NeuronModel, report: Report) -> None:
+    """A neuron needs an input, an output, and something that happens."""
+    for what, there in (("input", model.inputs), ("output", model.outputs)):
+        if not there and not report.errors:
+            report.add(
+                "E0412",
+                item.name.span,
+                f"`{item.name.name}` has no {what}",
+                label=f"needs an `{what}` line",
+                help=f"write `{what} {'x' if what == 'input' else 's'}`",
+            )

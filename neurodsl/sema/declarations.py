@@ -1,0 +1,184 @@
+"""What a neuron declares: inputs, consts, params, states; their values worked out as far as they are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from neurodsl.diagnostics import Report
+from neurodsl.frontend import ast
+from neurodsl.frontend.printer import interval_text
+from neurodsl.sema import model as m
+from neurodsl.sema.builtins import BUILTINS
+from neurodsl.sema.elaborate import Elaborator
+from neurodsl.sema.evaluate import evaluate
+from neurodsl.sema.inherit import FlatNeuron
+from neurodsl.sema.surrogates import not_yet
+
+VIA = ("sigmoid", "softplus", "exp")
+
+
+@dataclass(slots=True)
+class Declarations:
+    """The declared names of one neuron, in order."""
+
+    report: Report
+    flat: FlatNeuron
+    inputs: list[str] = field(default_factory=list)
+    consts: dict[str, m.Literal] = field(default_factory=dict)
+    params: dict[str, m.ParamModel] = field(default_factory=dict)
+    states: dict[str, m.StateModel] = field(default_factory=dict)
+    functions: dict[str, ast.Function] = field(default_factory=dict)
+    poisoned: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def read(self) -> None:
+        """Work through the declarations."""
+        for name, declaration in self.flat.declarations.items():
+            if isinstance(declaration, ast.Function):
+                self.functions[name] = declaration
+        for name, declaration in self.flat.declarations.items():
+            if name in BUILTINS and not isinstance(declaration, ast.Function):
+                self.refuse_function_name(_identifier(declaration))
+            match declaration:
+                case ast.Input():
+                    self.inputs.append(name)
+                case ast.Const():
+                    self._const(name, declaration)
+                case ast.Param():
+                    self._param(name, declaration)
+                case ast.State():
+                    self._state(name, declaration)
+                case ast.Feedback():
+                    self.poisoned.add(name)
+                    not_yet(self.report, declaration, "`feedback`")
+                case ast.Noise():
+                    self.poisoned.add(name)
+                    not_yet(self.report, declaration, "`noise`")
+
+    def refuse_function_name(self, name: ast.Identifier) -> None:
+        """A declared name must not be a function's."""
+        self.report.add(
+            "E0204",
+            name.span,
+            f"`{name.name}` is a function of the language",
+            label="choose another name",
+        )
+
+    def value(self, node: ast.Name, *, params: bool) -> m.Expr | str | None:
+        """A const's or param's value as an expression, for defaults and initial values."""
+        name = node.name
+        self.used.add(name)
+        if name in self.poisoned:
+            return None
+        if name in self.consts:
+            return self.consts[name]
+        if params and name in self.params:
+            return self.param_ref(name, node)
+        if name in self.flat.declarations or name in ("dt", "t"):
+            return "not known here: only consts and params declared above are"
+        return "not declared in this neuron"
+
+    def param_ref(self, name: str, node: ast.Name) -> m.Ref:
+        """A use of a param."""
+        type = self.params[name].type
+        return m.Ref(name, m.SymbolKind.PARAM, type=type, level=m.Level.PARAM, span=node.span)
+
+    def _elaborator(self, name: str, *, params: bool) -> Elaborator:
+        scope = self.flat.scopes[name]
+        local = {key: (f, scope) for key, f in self.functions.items()}
+        return Elaborator(
+            self.report,
+            scope,
+            lambda node: self.value(node, params=params),
+            lambda: [*self.consts, *(self.params if params else ()), "pi", "inf"],
+            functions={**scope.functions, **local},
+        )
+
+    def _const(self, name: str, node: ast.Const) -> None:
+        value = self._elaborator(name, params=False).expression(node.value)
+        if isinstance(value, m.Literal):
+            self.consts[name] = value
+        elif value is not None and value.type is m.Type.BOOLEAN:
+            known = evaluate(value, {})
+            self.consts[name] = m.Literal(
+                float(bool(known)), type=m.Type.BOOLEAN, level=m.Level.NUMBER, span=node.span
+            )
+        else:
+            self.poisoned.add(name)
+
+    def _param(self, name: str, node: ast.Param) -> None:
+        if node.shape:
+            self.poisoned.add(name)
+            not_yet(self.report, node.shape[0], "params with a shape")
+            return
+        elaborator = self._elaborator(name, params=True)
+        default = None if node.default is None else elaborator.expression(node.default)
+        if node.default is not None and default is None:
+            self.poisoned.add(name)
+            return
+        known = {key: p.value for key, p in self.params.items() if p.value is not None}
+        value = None if default is None else evaluate(default, known)
+        type = m.Type.REAL if default is None else default.type
+        if type is m.Type.BOOLEAN and value is not None:
+            value = bool(value)
+        interval = None if node.interval is None else self._interval(name, node.interval)
+        via = self._via(node.via)
+        self.params[name] = m.ParamModel(
+            name, type, default, value, interval, node.learnable is not None, via, node.name.span
+        )
+        if interval is not None and isinstance(value, float | int) and not _inside(value, interval):
+            self.report.add(
+                "E0404",
+                node.default.span if node.default is not None else node.name.span,
+                f"the default of `{name}` lies outside its interval",
+                label=f"this is {value:g}, which is not in {interval.text}",
+                help="change the default or the interval",
+            )
+
+    def _interval(self, name: str, node: ast.Interval) -> m.IntervalModel | None:
+        elaborator = self._elaborator(name, params=False)
+        ends = [elaborator.real(end) for end in (node.low, node.high)]
+        if not all(isinstance(end, m.Literal) for end in ends):
+            return None
+        low, high = (end.value for end in ends if isinstance(end, m.Literal))
+        if low > high:
+            self.report.add(
+                "E0408",
+                node.span,
+                "the interval is empty",
+                label=f"{low:g} is more than {high:g}",
+                help="write the smaller end first",
+            )
+            return None
+        return m.IntervalModel(low, high, node.low_open, node.high_open, interval_text(node))
+
+    def _via(self, node: ast.Identifier | None) -> str | None:
+        if node is None or node.name in VIA:
+            return None if node is None else node.name
+        self.report.add(
+            "E0307",
+            node.span,
+            f"`via {node.name}` is not possible",
+            label="no such map",
+            help=f"choose from {', '.join(VIA)}",
+        )
+        return None
+
+    def _state(self, name: str, node: ast.State) -> None:
+        value = self._elaborator(name, params=True).real(node.initial)
+        if value is None:
+            value = m.Literal(0.0, type=m.Type.REAL, level=m.Level.NUMBER)
+        self.states[name] = m.StateModel(name, value, node.name.span)
+
+
+def _inside(value: float, interval: m.IntervalModel) -> bool:
+    above = value > interval.low if interval.low_open else value >= interval.low
+    below = value < interval.high if interval.high_open else value <= interval.high
+    return above and below and not math.isnan(value)
+
+
+def _identifier(declaration: ast.Declaration) -> ast.Identifier:
+    if isinstance(declaration, ast.Input | ast.Output):
+        return declaration.names[0]
+    return declaration.name

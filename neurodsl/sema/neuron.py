@@ -1,0 +1,315 @@
+"""One neuron's model: its statements in order, ODEs expanded, every name resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from neurodsl.diagnostics import Report
+from neurodsl.diagnostics.suggest import nearest
+from neurodsl.frontend import ast
+from neurodsl.frontend.printer import statement_text
+from neurodsl.sema import model as m
+from neurodsl.sema.builtins import BUILTINS
+from neurodsl.sema.declarations import Declarations
+from neurodsl.sema.elaborate import Elaborator, typed
+from neurodsl.sema.equations import equations
+from neurodsl.sema.imports import Scope
+from neurodsl.sema.inherit import FlatNeuron
+from neurodsl.sema.surrogates import Surrogates, not_yet
+
+Kind = m.SymbolKind
+
+
+class NeuronBuilder:
+    """Walks a neuron's phases."""
+
+    def __init__(self, flat: FlatNeuron, report: Report, surrogates: Surrogates) -> None:
+        self.flat, self.report = flat, report
+        self.declared = Declarations(report, flat)
+        self.surrogates = surrogates
+        self.locals: dict[str, tuple[m.Type, m.Level]] = {}
+        self.first: dict[str, ast.Identifier] = {}
+        self.statements: list[m.Statement] = []
+        self.updated: set[str] = set()
+        self.uses: list[m.SurrogateModel] = []
+        self.uses_t = self.uses_dt = False
+        self.later = {
+            statement.target.name
+            for phase, _ in flat.phases.values()
+            for statement in phase.statements
+        }
+        self.taken = {*flat.declarations, *self.later}
+
+    def build(self) -> m.NeuronModel:
+        """The model. Where something was reported it is not whole."""
+        self.declared.read()
+        for name in m.PhaseName:
+            if name.value in self.flat.phases:
+                phase, scope = self.flat.phases[name.value]
+                self._phase(phase, scope, name)
+        neuron, declared = self.flat.neuron, self.declared
+        outputs = self._outputs()
+        self._check_states()
+        return m.NeuronModel(
+            name=neuron.name.name,
+            docstring=self.flat.docstring,
+            inputs=tuple(declared.inputs),
+            outputs=outputs,
+            params=tuple(declared.params.values()),
+            states=tuple(declared.states.values()),
+            statements=tuple(self.statements),
+            equations=equations(self.flat),
+            surrogates=tuple(self.uses),
+            local_types=tuple((name, type) for name, (type, _) in self.locals.items()),
+            uses_t=self.uses_t,
+            uses_dt=self.uses_dt,
+            span=neuron.name.span,
+        )
+
+    # --- names ---
+
+    def _lookup(self, node: ast.Name) -> m.Expr | str | None:
+        name, declared = node.name, self.declared
+        declared.used.add(name)
+        if name in declared.poisoned:
+            return None
+        if name in declared.consts:
+            return declared.consts[name]
+        if name in declared.params:
+            return declared.param_ref(name, node)
+        if name in declared.inputs:
+            return _ref(name, Kind.INPUT, node)
+        if name in declared.states:
+            return _ref(name, Kind.STATE, node)
+        if name in self.locals:
+            type, level = self.locals[name]
+            return m.Ref(name, Kind.LOCAL, type=type, level=level, span=node.span)
+        if name == "t":
+            self.uses_t = True
+            return _ref("t", Kind.T, node)
+        if name == "dt":
+            self.uses_dt = True
+            return m.Ref("dt", Kind.DT, type=m.Type.REAL, level=m.Level.PARAM, span=node.span)
+        return self._missing(node)
+
+    def _missing(self, node: ast.Name) -> str | None:
+        if node.name not in self.later:
+            return "not declared in this neuron"
+        self.report.add(
+            "E0203",
+            node.span,
+            f"`{node.name}` is used before it is assigned",
+            label="has no value yet",
+            help="statements run from top to bottom; a `state` keeps a value from the step before",
+        )
+        return None
+
+    def _names(self) -> list[str]:
+        declared = self.declared
+        known = [*declared.inputs, *declared.consts, *declared.params, *declared.states]
+        return [*known, *self.locals, "dt", "t", "pi"]
+
+    def _elaborator(self, scope: Scope, phase: m.PhaseName, text: str) -> Elaborator:
+        def hidden(name: str, value: m.Expr) -> m.Expr:
+            return self._hidden(name, value, phase, text)
+
+        local = {
+            name: (f, self.flat.scopes[name]) for name, f in self.declared.functions.items()
+        }
+        return Elaborator(
+            self.report,
+            scope,
+            self._lookup,
+            self._names,
+            self._surrogate,
+            {**scope.functions, **local},
+            hidden,
+        )
+
+    def _surrogate(self, call: ast.Expression | None, owner: Elaborator) -> m.SurrogateUse | None:
+        use = self.surrogates.use(call, owner)
+        if use is not None and all(use.surrogate is not known for known in self.uses):
+            self.uses.append(use.surrogate)
+        return use
+
+    def _hidden(self, name: str, value: m.Expr, phase: m.PhaseName, text: str) -> m.Expr:
+        """A variable of the compiler's own."""
+        base, number = name, 1
+        while name in self.taken:
+            name, number = f"{base}_{number}", number + 1
+        self.taken.add(name)
+        self.statements.append(m.Statement(name, value, phase, text, True, value.span))
+        return m.Ref(name, Kind.LOCAL, type=value.type, level=value.level, span=value.span)
+
+    # --- statements ---
+
+    def _phase(self, phase: ast.Phase, scope: Scope, name: m.PhaseName) -> None:
+        for is_system, group in groupby(
+            phase.statements, key=lambda statement: isinstance(statement, ast.Derivative)
+        ):
+            if is_system:
+                self._system([s for s in group if isinstance(s, ast.Derivative)], scope, name)
+            else:
+                for statement in group:
+                    self._assignment(statement, scope, name)
+
+    def _assignment(self, statement: ast.Statement, scope: Scope, phase: m.PhaseName) -> None:
+        text = statement_text(statement)
+        value = self._elaborator(scope, phase, text).expression(statement.value)
+        target = statement.target.name
+        if not self._may_assign(statement.target):
+            return
+        if target not in self.declared.states:
+            self.first.setdefault(target, statement.target)
+            if value is None:
+                self.declared.poisoned.add(target)
+                return
+            self.declared.poisoned.discard(target)
+            self.locals[target] = (value.type, value.level)
+        elif value is None:
+            self.updated.add(target)
+            return
+        elif value.type is m.Type.BOOLEAN:
+            self.report.add(
+                "E0302",
+                statement.value.span,
+                "a boolean where a number is needed",
+                label=f"the state `{target}` is a real",
+                help="write `1 if … else 0`",
+            )
+            return
+        self.updated.add(target)
+        self.statements.append(m.Statement(target, value, phase, text, False, statement.span))
+
+    def _may_assign(self, target: ast.Identifier) -> bool:
+        name, declared = target.name, self.declared
+        kind = (
+            "an input"
+            if name in declared.inputs
+            else "a param"
+            if name in declared.params
+            else "a const"
+            if name in declared.consts
+            else None
+        )
+        if kind is None:
+            if name in BUILTINS:
+                declared.refuse_function_name(target)
+                return False
+            return True
+        self.report.add(
+            "E0401",
+            target.span,
+            f"cannot assign to {kind}",
+            label=f"`{name}` is {kind}",
+            help="assign to a state, or to a new name",
+        )
+        return False
+
+    def _system(
+        self, lines: list[ast.Derivative], scope: Scope, phase: m.PhaseName
+    ) -> None:
+        """Adjacent `d…/dt` lines: all read the old values. Euler: `v + dt * f`."""
+        stepped: list[tuple[ast.Derivative, m.Expr]] = []
+        self.uses_dt = True
+        for line in lines:
+            text = statement_text(line)
+            if line.solver is not None and (
+                line.solver.name.name != "euler" or line.solver.arguments
+            ):
+                not_yet(self.report, line.solver, f"`by {line.solver.name.name}`")
+                self.updated.add(line.target.name)
+                continue
+            f = self._elaborator(scope, phase, text).real(line.value)
+            if not self._is_state(line.target) or f is None:
+                self.updated.add(line.target.name)
+                continue
+            self.declared.used.add(line.target.name)
+            stepped.append((line, _euler(line, f)))
+        alone = len(stepped) == 1
+        for place, (line, value) in enumerate(stepped):
+            if not alone:
+                value = self._hidden(f"{line.target.name}_next", value, phase, statement_text(line))
+                stepped[place] = (line, value)
+        for line, value in stepped:
+            self.updated.add(line.target.name)
+            text = statement_text(line)
+            self.statements.append(
+                m.Statement(line.target.name, value, phase, text, not alone, line.span)
+            )
+
+    def _is_state(self, target: ast.Identifier) -> bool:
+        if target.name in self.declared.states:
+            return True
+        close = nearest(target.name, self.declared.states)
+        self.report.add(
+            "E0410",
+            target.span,
+            f"`{target.name}` is no state",
+            label="only a state has a derivative",
+            help=f"did you mean `{close}`?" if close else f"declare it: state {target.name} = 0",
+        )
+        return False
+
+    # --- ends ---
+
+    def _outputs(self) -> tuple[str, ...]:
+        if self.flat.outputs is None:
+            return ()
+        found = []
+        for output in self.flat.outputs.names:
+            name = output.name
+            self.declared.used.add(name)
+            if name in self.declared.states or name in self.locals:
+                found.append(name)
+            elif name not in self.declared.poisoned:
+                close = nearest(name, [*self.locals, *self.declared.states])
+                self.report.add(
+                    "E0403",
+                    output.span,
+                    f"the output `{name}` is never assigned",
+                    label="has no value at the end of the step",
+                    help=f"did you mean `{close}`?" if close else f"assign it: {name} = …",
+                )
+        return tuple(found)
+
+    def _check_states(self) -> None:
+        for name, state in self.declared.states.items():
+            if name not in self.updated:
+                self.report.add(
+                    "E0402",
+                    state.span,
+                    f"the state `{name}` is never updated",
+                    label="keeps its first value for ever",
+                    help=f"assign it in a phase, or make it `param {name} = …`",
+                )
+
+    def unused(self) -> Iterator[tuple[str, ast.Identifier]]:
+        """(what, name) of what is declared or assigned and never read; what is inherited is let be."""
+        for name, declaration in self.flat.declarations.items():
+            if name in self.declared.used or name in self.flat.inherited:
+                continue
+            if isinstance(declaration, ast.Input):
+                yield "input", declaration.names[0]
+            elif isinstance(declaration, ast.Param):
+                yield "param", declaration.name
+        for name, identifier in self.first.items():
+            if name not in self.declared.used:
+                yield "local", identifier
+
+
+def _ref(name: str, kind: Kind, node: ast.Name) -> m.Ref:
+    return m.Ref(name, kind, type=m.Type.REAL, level=m.Level.STEP, span=node.span)
+
+
+def _euler(line: ast.Derivative, f: m.Expr) -> m.Expr:
+    span = line.span
+    v = m.Ref(
+        line.target.name, Kind.STATE, type=m.Type.REAL, level=m.Level.STEP, span=line.target.span
+    )
+    dt = m.Ref("dt", Kind.DT, type=m.Type.REAL, level=m.Level.PARAM, span=span)
+    step = m.Chain(("*",), (dt, f), **typed(m.Type.REAL, span, dt, f))
+    return m.Chain(("+",), (v, step), **typed(m.Type.REAL, span, v, step))
+
+
