@@ -50,6 +50,8 @@ class ValueNumbering:
         if isinstance(e, Var):
             return self._atoms.get(e.name, e)
         if isinstance(e, Op):
+            if e.name == DETACH:
+                return self.atom(e.args[0])
             return Op(e.name, tuple(self.atom(a) for a in e.args), e.type)
         return e
 
@@ -92,7 +94,7 @@ def _part(e: Expr) -> tuple[str, str]:
 def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
     """The value of an operation that needs none."""
     match name, args:
-        case "detach", (a,):
+        case name, (a,) if name == DETACH:
             return a
         case "mul", (Const(value=1.0), a) | (a, Const(value=1.0)):
             return a
@@ -115,6 +117,3 @@ def _fold(name: str, args: tuple[Expr, ...]) -> Expr | None:
         case "sqrt", (Const(value=value),) if value >= 0:
             return Const(math.sqrt(float(value)))
     return None
-
-
-assert DETACH == "detach"  # the first rule of _fold

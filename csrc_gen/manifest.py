@@ -1,0 +1,98 @@
+"""The manifest: all that is needed to launch every kernel by hand, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forward_arguments
+from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
+from neurodsl.csrc_gen.cpp.layout import block_width
+from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
+from neurodsl.ir.kernel_plan import KernelPlan
+from neurodsl.sema.model import NeuronModel, ParamModel
+
+FLAGS = {
+    "strict": {"cxx": ["-march=native", "-ffp-contract=off", "-fopenmp"], "nvcc": ["-fmad=false"]},
+    "fast": {"cxx": ["-march=native", "-ffp-contract=fast", "-fopenmp"], "nvcc": ["-fmad=true"]},
+}
+
+
+class ManifestBackend:
+    """Prints `<stem>.json`."""
+
+    name = "manifest"
+
+    def generate(self, unit: CompilationUnit) -> tuple[GeneratedFile, ...]:
+        """The one text."""
+        manifest = {
+            "manifest": 1,
+            "neurodsl": unit.version,
+            "source": unit.file.name,
+            "fingerprint": unit.fingerprint,
+            "options": unit.options,
+            "flags": FLAGS[unit.options["fp"]],
+            "neurons": {model.name: _neuron(model, plan) for model, plan in unit.neurons},
+            "texts": dict(unit.file.sources),
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
+        return (GeneratedFile(".json", text + "\n"),)
+
+
+def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "inputs": list(plan.inputs),
+        "outputs": list(plan.outputs),
+        "states": [{"name": name, "initial": initial} for name, initial in plan.states],
+        "params": [_param(param) for param in model.params],
+        "save": plan.policy.value,
+        "kernels": _kernels(plan, "backward"),
+    }
+    if plan.detached is not None:
+        entry["variants"] = [
+            {"options": {"detach_reset": True}, "kernels": _kernels(plan, "backward_detached")}
+        ]
+    return entry
+
+
+def _param(param: ParamModel) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": param.name, "default": param.value, "shape": "scalar"}
+    if param.interval is not None:
+        entry["interval"] = param.interval.text
+    if param.learnable:
+        entry["learnable"] = True
+    if param.via is not None:
+        entry["via"] = param.via
+    return entry
+
+
+def _kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
+    """Every kernel for one form of the backward pass; the forward ones are the same in all."""
+    made = []
+    for dtype, real in (("float32", "float"), ("float64", "double")):
+        for which in forward_passes(plan):
+            arguments = forward_arguments(plan, which)
+            made.append(_kernel(plan, which.value, which, dtype, real, arguments))
+        for name, passes in backward_kernels(plan):
+            if name == backward:
+                arguments = backward_arguments(plan, passes)
+                made.append(_kernel(plan, name, Pass.BACKWARD, dtype, real, arguments))
+    return made
+
+
+def _kernel(
+    plan: KernelPlan,
+    name: str,
+    which: Pass,
+    dtype: str,
+    real: str,
+    arguments: tuple[Argument, ...],
+) -> dict[str, Any]:
+    return {
+        "symbol": f"{plan.prefix}_{name}_{'f32' if dtype == 'float32' else 'f64'}",
+        "target": "cpp",
+        "pass": which.value,
+        "dtype": dtype,
+        "block": block_width(plan),
+        "arguments": [argument.as_manifest(real) for argument in arguments],
+    }

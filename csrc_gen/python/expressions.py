@@ -1,0 +1,118 @@
+"""Prints a model's expressions in Python, for tensors and floats alike: operators, and functions of the runtime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from neurodsl.sema import model as m
+
+_SELECT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
+
+
+class PythonPrinter:
+    """Prints expressions; `names` spells params, inputs, states and locals, `fn` is the runtime's module."""
+
+    def __init__(self, names: Mapping[str, str], surrogates: Mapping[int, str]) -> None:
+        self._names = names
+        self._surrogates = surrogates
+        self.detach_spikes = False
+        """Whether names of type spike are read as in `reset` lines."""
+
+    def text(self, e: m.Expr, outer: int = _SELECT) -> str:
+        """An expression of at least a precedence."""
+        shown, own = _RULES[type(e)](self, e)
+        return f"({shown})" if own < outer else shown
+
+    def literal(self, e: m.Literal) -> tuple[str, int]:
+        if e.type is m.Type.BOOLEAN:
+            return ("True" if e.value else "False"), _ATOM
+        return number_text(e.value), _ATOM if e.value >= 0 else _SIGN
+
+    def ref(self, e: m.Ref) -> tuple[str, int]:
+        name = self._names[e.name]
+        if self.detach_spikes and e.type is m.Type.SPIKE:
+            return f"fn.detach_if(detach_reset, {name})", _ATOM
+        return name, _ATOM
+
+    def chain(self, e: m.Chain) -> tuple[str, int]:
+        own = _SUM if e.operators[0] in "+-" else _PRODUCT
+        text, level = self.text(e.operands[0], own), e.operands[0].level
+        for operator, operand in zip(e.operators, e.operands[1:], strict=True):
+            if operator == "/" and level is not m.Level.STEP:
+                text = f"fn.divide({text}, {self.text(operand)})"
+            else:
+                text = f"{text} {operator} {self.text(operand, own + 1)}"
+            level = max(level, operand.level, key=lambda known: known.value)
+        return text, own
+
+    def power(self, e: m.Power) -> tuple[str, int]:
+        return f"fn.power({self.text(e.base)}, {self.text(e.exponent)})", _ATOM
+
+    def comparison(self, e: m.Comparison) -> tuple[str, int]:
+        sides = [self.text(operand, _SUM) for operand in e.operands]
+        pairs = [
+            f"{a} {operator} {b}"
+            for a, operator, b in zip(sides, e.operators, sides[1:], strict=False)
+        ]
+        if len(pairs) == 1:
+            return pairs[0], _COMPARE
+        return f"fn.both({', '.join(pairs)})", _ATOM
+
+    def logic(self, e: m.Logic) -> tuple[str, int]:
+        name = "both" if e.operator == "and" else "either"
+        return f"fn.{name}({', '.join(self.text(operand) for operand in e.operands)})", _ATOM
+
+    def negation(self, e: m.Not) -> tuple[str, int]:
+        if e.type is m.Type.SPIKE:
+            return f"1 - {self.text(e.operand, _PRODUCT)}", _SUM
+        return f"fn.invert({self.text(e.operand)})", _ATOM
+
+    def select(self, e: m.Select) -> tuple[str, int]:
+        parts = ", ".join(self.text(part) for part in (e.condition, e.then, e.otherwise))
+        name = "choose" if e.condition.type is m.Type.SPIKE else "where"
+        more = ", spiking" if name == "choose" else ""
+        return f"fn.{name}({parts}{more})", _ATOM
+
+    def call(self, e: m.Call) -> tuple[str, int]:
+        name = {"min": "minimum", "max": "maximum", "abs": "absolute"}.get(e.function, e.function)
+        return f"fn.{name}({', '.join(self.text(argument) for argument in e.arguments)})", _ATOM
+
+    def detach(self, e: m.Detach) -> tuple[str, int]:
+        return f"fn.detach({self.text(e.operand)})", _ATOM
+
+    def spike(self, e: m.Spike) -> tuple[str, int]:
+        surrogate = self._surrogates[id(e.surrogate.surrogate)]
+        arguments = "".join(f"{self.text(argument)}, " for argument in e.surrogate.arguments)
+        if e.compared is None:
+            fired = "None"
+        else:
+            sign = ">" if e.strict else ">="
+            fired = f"{self.text(e.compared[0], _SUM)} {sign} {self.text(e.compared[1], _SUM)}"
+        shown = f"fn.spike({self.text(e.argument)}, {fired}, {surrogate}, ({arguments}), spiking)"
+        return shown, _ATOM
+
+
+def number_text(value: float) -> str:
+    """A float as Python reads it back."""
+    if math.isnan(value):
+        return 'float("nan")'
+    if math.isinf(value):
+        return 'float("inf")' if value > 0 else '-float("inf")'
+    return repr(float(value))
+
+
+_RULES: dict[type, Callable[..., tuple[str, int]]] = {
+    m.Literal: PythonPrinter.literal,
+    m.Ref: PythonPrinter.ref,
+    m.Negate: lambda printer, e: (f"-{printer.text(e.operand, _SIGN)}", _SIGN),
+    m.Not: PythonPrinter.negation,
+    m.Chain: PythonPrinter.chain,
+    m.Power: PythonPrinter.power,
+    m.Comparison: PythonPrinter.comparison,
+    m.Logic: PythonPrinter.logic,
+    m.Select: PythonPrinter.select,
+    m.Call: PythonPrinter.call,
+    m.Detach: PythonPrinter.detach,
+    m.Spike: PythonPrinter.spike,
+}

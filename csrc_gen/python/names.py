@@ -1,0 +1,31 @@
+"""Names in Python: a trailing underscore where Python, `nn.Module` or the constructor already uses the name."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable
+
+TAKEN = frozenset(
+    """self fn torch Neuron Definition Param dt t detach_reset spiking learnable surrogate step_mode backend record
+    channels neurons steps step functional reset detach_states forward training definition double float half bfloat16
+    type to cpu cuda apply train eval parameters buffers children modules state_dict load_state_dict zero_grad
+    requires_grad_ register_buffer register_parameter add_module extra_repr compile share_memory register_module
+    call_super_init dump_patches get_buffer get_parameter get_submodule named_buffers named_children named_modules
+    named_parameters states print_mode""".split()  # noqa: SIM905
+)
+
+
+def python_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name's spelling, all different."""
+    spelt: dict[str, str] = {}
+    used: set[str] = set()
+    listed = list(names)
+    for name in listed:
+        found = name
+        while found in TAKEN or keyword.iskeyword(found) or found in used or found.startswith("__"):
+            found = f"n{found}" if found.startswith("__") else f"{found}_"
+            while found in listed:
+                found += "_"
+        used.add(found)
+        spelt[name] = found
+    return spelt
