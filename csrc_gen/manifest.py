@@ -13,8 +13,8 @@ from neurodsl.ir.kernel_plan import KernelPlan
 from neurodsl.sema.model import NeuronModel, ParamModel
 
 FLAGS = {
-    "strict": {"cxx": ["-march=native", "-ffp-contract=off", "-fopenmp"], "nvcc": ["-fmad=false"]},
-    "fast": {"cxx": ["-march=native", "-ffp-contract=fast", "-fopenmp"], "nvcc": ["-fmad=true"]},
+    "strict": {"cxx": ["-ffp-contract=off"], "nvcc": ["-fmad=false"]},
+    "fast": {"cxx": ["-ffp-contract=fast"], "nvcc": ["-fmad=true"]},
 }
 
 

@@ -1,0 +1,244 @@
+"""The language's functions on tensors and floats, for the eager reference.
+
+Floats are worked out in float64, tensors in their own dtype, as PyTorch does with numbers beside tensors. Subgradients
+are those that the language promises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Value = Any
+"""A tensor or a float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """What stands in for the derivative of a spike: a primitive, or the derivative itself, as functions of u."""
+
+    name: str
+    primitive: Callable[..., Value] | None
+    gradient: Callable[..., Value] | None
+
+
+def _on_tensors(function: Callable[[Tensor], Tensor]) -> Callable[[Value], Value]:
+    """`function` for a tensor; for a float, through a float64 tensor."""
+
+    def either_way(x: Value) -> Value:
+        if isinstance(x, Tensor):
+            return function(x)
+        return function(torch.tensor(float(x), dtype=torch.float64)).item()
+
+    return either_way
+
+
+def _exprel(x: Tensor) -> Tensor:
+    zero = x == 0
+    return torch.where(zero, 1 + x / 2, torch.expm1(x) / torch.where(zero, 1, x))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return torch.relu(x) + torch.log1p(torch.exp(-torch.abs(x)))
+
+
+class _Softplus(torch.autograd.Function):
+    """log(1 + e^x) without a cut; its derivative is the sigmoid."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _softplus(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * torch.sigmoid(x)
+
+
+exp = _on_tensors(torch.exp)
+log = _on_tensors(torch.log)
+expm1 = _on_tensors(torch.expm1)
+log1p = _on_tensors(torch.log1p)
+exprel = _on_tensors(_exprel)
+sqrt = _on_tensors(torch.sqrt)
+rsqrt = _on_tensors(torch.rsqrt)
+absolute = _on_tensors(torch.abs)
+sign = _on_tensors(lambda x: torch.where(x.isnan(), x, torch.sign(x)).detach())
+floor = _on_tensors(lambda x: torch.floor(x).detach())
+ceil = _on_tensors(lambda x: torch.ceil(x).detach())
+round = _on_tensors(lambda x: torch.round(x).detach())
+sin = _on_tensors(torch.sin)
+cos = _on_tensors(torch.cos)
+tan = _on_tensors(torch.tan)
+atan = _on_tensors(torch.atan)
+erf = _on_tensors(torch.erf)
+sigmoid = _on_tensors(torch.sigmoid)
+tanh = _on_tensors(torch.tanh)
+softplus = _on_tensors(_Softplus.apply)
+relu = _on_tensors(torch.relu)
+heaviside = _on_tensors(lambda x: (x >= 0).to(x.dtype))
+
+
+def _paired(a: Value, b: Value) -> tuple[Tensor, Tensor]:
+    """Both as tensors of one dtype; two floats as float64."""
+    like = next((x for x in (a, b) if isinstance(x, Tensor) and x.is_floating_point()), None)
+    dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
+    return tuple(  # type: ignore[return-value]
+        x if isinstance(x, Tensor) else torch.tensor(float(x), dtype=dtype, device=device)
+        for x in (a, b)
+    )
+
+
+def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Value]:
+    def two(a: Value, b: Value) -> Value:
+        made = function(*_paired(a, b))
+        return made if isinstance(a, Tensor) or isinstance(b, Tensor) else made.item()
+
+    return lambda *values: reduce(two, values)
+
+
+minimum = _pairwise(torch.minimum)
+maximum = _pairwise(torch.maximum)
+divide = _pairwise(torch.true_divide)
+
+
+def clip(x: Value, low: Value, high: Value) -> Value:
+    """x, but no less than low and no more than high; NaN passes."""
+    if any(isinstance(v, Tensor) for v in (x, low, high)):
+        x, low = _paired(x, low)
+        x, high = _paired(x, high)
+        return torch.clamp(x, low, high)
+    return clip(torch.tensor(float(x), dtype=torch.float64), low, high).item()
+
+
+def power(base: Value, exponent: Value) -> Value:
+    """base ^ exponent: squares and cubes are products, roots and reciprocals what they are."""
+    if not isinstance(base, Tensor) and not isinstance(exponent, Tensor):
+        return torch.pow(*_paired(base, exponent)).item()
+    if not isinstance(exponent, Tensor):
+        special: dict[float, Callable[[Value], Value]] = {
+            1.0: lambda x: x,
+            2.0: lambda x: x * x,
+            3.0: lambda x: x * x * x,
+            0.5: sqrt,
+            -0.5: rsqrt,
+            -1.0: lambda x: divide(1.0, x),
+            -2.0: lambda x: divide(1.0, x * x),
+        }
+        if float(exponent) in special:
+            return special[float(exponent)](base)
+    return torch.pow(*_paired(base, exponent))
+
+
+def both(*values: Value) -> Value:
+    """Logical and; a spike counts where it is not 0."""
+    return reduce(lambda a, b: a & b, (_truth(v) for v in values))
+
+
+def either(*values: Value) -> Value:
+    """Logical or."""
+    return reduce(lambda a, b: a | b, (_truth(v) for v in values))
+
+
+def invert(value: Value) -> Value:
+    """Logical not."""
+    return ~_truth(value) if isinstance(value, Tensor) else not value
+
+
+def _truth(value: Value) -> Value:
+    return value != 0 if isinstance(value, Tensor) and value.dtype is not torch.bool else value
+
+
+def where(condition: Value, a: Value, b: Value) -> Value:
+    """`a if condition else b` for a boolean; no gradient to the condition."""
+    if isinstance(condition, Tensor):
+        if isinstance(a, Tensor) or isinstance(b, Tensor):
+            return torch.where(condition, *_paired(a, b))
+        return torch.where(condition, torch.tensor(a), torch.tensor(b))
+    return a if condition else b
+
+
+class _Choose(torch.autograd.Function):
+    """`a if s else b` for a spike: its gradient is g * (a - b); the arm that is not taken gets exactly 0."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(s, a, b)
+        return torch.where(s != 0, a, b)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        s, a, b = ctx.saved_tensors
+        taken = s != 0
+        parts = (g * (a - b), torch.where(taken, g, 0), torch.where(taken, 0, g))
+        return tuple(
+            part.sum_to_size(x.shape) if needed else None
+            for part, x, needed in zip(parts, (s, a, b), ctx.needs_input_grad, strict=True)
+        )
+
+
+def choose(s: Value, a: Value, b: Value, spiking: bool) -> Value:
+    """`a if s else b` for a spike; where spikes are their primitives, `s * a + (1 - s) * b`."""
+    if not spiking:
+        return s * a + (1 - s) * b
+    a, b = _paired(a, _paired(b, s)[0])
+    return _Choose.apply(s, a, _paired(b, a)[0])
+
+
+def detach(x: Value) -> Value:
+    """x without its gradient."""
+    return x.detach() if isinstance(x, Tensor) else x
+
+
+def detach_if(wanted: bool, s: Value) -> Value:
+    """A spike as a reset reads it."""
+    return detach(s) if wanted else s
+
+
+class _Spike(torch.autograd.Function):
+    """Fired or not; backward, the surrogate's derivative, by autograd through its primitive where it is not given."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, fired: Tensor, surrogate: Surrogate, arguments: tuple[Value, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(u)
+        ctx.surrogate = surrogate
+        ctx.arguments = tuple(detach(argument) for argument in arguments)
+        return fired.to(u.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        (u,) = ctx.saved_tensors
+        if ctx.surrogate.gradient is not None:
+            return g * ctx.surrogate.gradient(u, *ctx.arguments), None, None, None
+        with torch.enable_grad():
+            u = u.detach().requires_grad_()
+            value = ctx.surrogate.primitive(u, *ctx.arguments)
+            (derivative,) = torch.autograd.grad(value.sum(), u)
+        return g * derivative, None, None, None
+
+
+def spike(
+    u: Value, fired: Value, surrogate: Surrogate, arguments: tuple[Value, ...], spiking: bool
+) -> Value:
+    """1 where `fired` (where u >= 0 if None), else 0; with `spiking` false, the surrogate's primitive at u.
+
+    Raises:
+        ValueError: `spiking` is false and the surrogate has no primitive.
+    """
+    if not spiking:
+        if surrogate.primitive is None:
+            raise ValueError(f"the surrogate {surrogate.name} has no primitive: spiking=False needs one")
+        return surrogate.primitive(u, *arguments)
+    if not isinstance(u, Tensor):
+        u = torch.tensor(float(u), dtype=torch.float64)
+        return float(u >= 0 if fired is None else fired) if not math.isnan(u) else 0.0
+    return _Spike.apply(u, u >= 0 if fired is None else fired, surrogate, arguments)
