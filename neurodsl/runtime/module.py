@@ -1,0 +1,340 @@
+"""The base of every generated neuron: an `nn.Module` that keeps states from call to call and runs all steps at once."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neurodsl.runtime import autograd
+from neurodsl.runtime.checks import as_tuple, check_inputs, check_states
+from neurodsl.runtime.errors import UnsupportedError
+from neurodsl.runtime.kernels import Kernels
+from neurodsl.runtime.manifest import Manifest
+from neurodsl.runtime.params import Param, checked, raw_value, through
+from neurodsl.runtime.reference import run_reference
+
+__all__ = ["Definition", "Neuron", "Param"]
+
+BACKENDS = ("auto", "fused", "reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a generated class says of its neuron."""
+
+    manifest: Manifest
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[str, ...]
+    params: tuple[Param, ...]
+    recordable: tuple[str, ...]
+    initial: Callable[..., tuple[Any, ...]]
+    uniforms: Callable[..., tuple[Any, ...]]
+
+
+class Neuron(nn.Module):
+    """Runs a neuron over `[T, B, *]` (step mode "m") or `[B, *]` ("s"). States are plain attributes, `node.v`."""
+
+    definition: Definition
+    trace: Callable[..., Any]
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        *,
+        learnable: Sequence[str],
+        surrogate: str | None,
+        detach_reset: bool,
+        spiking: bool,
+        step_mode: str,
+        backend: str,
+        record: Sequence[str],
+        channels: int | None,
+        neurons: Any,
+        steps: int | None,
+        dt: float,
+    ) -> None:
+        super().__init__()
+        _choose("step_mode", step_mode, ("m", "s"))
+        _choose("backend", backend, BACKENDS)
+        for key, value in (("channels", channels), ("neurons", neurons), ("steps", steps)):
+            if value is not None:
+                raise UnsupportedError(f"{key}={value!r}: params with a shape are not yet supported")
+        self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
+        self.detach_reset = bool(detach_reset)
+        self._options = {"surrogate": surrogate, "spiking": bool(spiking)}
+        self._bind()
+        self.record = (record,) if isinstance(record, str) else tuple(record)
+        for name in self.record:
+            _choose("record", name, self.definition.recordable)
+        self._register(values, (learnable,) if isinstance(learnable, str) else tuple(learnable))
+        self.reset()
+
+    def _bind(self) -> None:
+        """Take over the definition of the variant that the options ask for."""
+        given = self._options
+        cls: Any = type(self)
+        if given["surrogate"] is not None or not given["spiking"]:
+            manifest = cls.definition.manifest
+            options = {**manifest["options"], **given}
+            loading = importlib.import_module("neurodsl.loading")
+            cls = loading.load_variant(
+                manifest["texts"], manifest["source"], cls.definition.name, options
+            )
+        self.__dict__["_variant"] = cls
+        self.__dict__["_kernels"] = Kernels(cls.definition.manifest, cls.definition.name)
+
+    # --- params ---
+
+    def _register(self, values: Sequence[Any], learnable: tuple[str, ...]) -> None:
+        definition, name = self.definition, self.definition.name
+        known = {p.python for p in definition.params} | {p.name for p in definition.params}
+        for wanted in learnable:
+            _choose("learnable", wanted, sorted(known))
+        self._via: dict[str, str] = {}
+        earlier: list[Any] = []
+        for param, value in zip(definition.params, values, strict=True):
+            if value is None and param.computed is not None:
+                value = param.computed(*(_plain(v) for v in earlier))
+            value = checked(name, param, value)
+            earlier.append(value)
+            learn = param.learnable or param.python in learnable or param.name in learnable
+            self._register_one(param, value, learn=learn)
+
+    def _register_one(self, param: Param, value: Any, *, learn: bool) -> None:
+        if param.boolean and learn:
+            raise ValueError(f"{self.definition.name}: {param.python} is a boolean: it cannot be learnt")
+        if isinstance(value, nn.Parameter):
+            self.register_parameter(param.python, value)
+        elif learn and param.via is not None:
+            raw = nn.Parameter(raw_value(self.definition.name, param, value))
+            self.register_parameter(f"{param.python}_raw", raw)
+            self._via[param.python] = param.via
+        elif learn:
+            number = torch.tensor(float(value), dtype=torch.get_default_dtype())
+            self.register_parameter(param.python, nn.Parameter(number))
+        elif isinstance(value, Tensor):
+            self.register_buffer(param.python, value)
+        else:
+            setattr(self, param.python, value)
+
+    def __getattr__(self, name: str) -> Any:
+        via = self.__dict__.get("_via", {})
+        if name in via:
+            return through(via[name], super().__getattr__(f"{name}_raw"))
+        return super().__getattr__(name)
+
+    def _values(self, dtype: torch.dtype) -> tuple[Any, ...]:
+        """Each param as the step reads it: a float, a bool, or a 0-dim tensor of the states' dtype."""
+        values = (getattr(self, param.python) for param in self.definition.params)
+        return tuple(v.to(dtype) if isinstance(v, Tensor) else v for v in values)
+
+    # --- states ---
+
+    def reset(self) -> None:
+        """Forget the states: the next call starts from the initial ones."""
+        for name in self.definition.states:
+            self.__dict__[name] = None
+        self.__dict__["_steps"] = 0
+        for name in self.record:
+            self.__dict__[f"{name}_seq"] = None
+
+    def detach_states(self) -> None:
+        """Keep the states, cut their graph."""
+        for name in self.definition.states:
+            state = self.__dict__[name]
+            self.__dict__[name] = None if state is None else state.detach()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        result = super()._apply(fn, recurse)
+        for name in self.definition.states:
+            if self.__dict__[name] is not None:
+                self.__dict__[name] = fn(self.__dict__[name])
+        return result
+
+    # --- running ---
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The outputs, one tensor or a tuple; the states go on from the call before."""
+        single = self.step_mode == "s"
+        check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
+        if single:
+            inputs = tuple(x.unsqueeze(0) for x in inputs)
+        states = tuple(self.__dict__[name] for name in self.definition.states)
+        given = None if any(state is None for state in states) else states
+        outputs, finals, recorded = self._run(inputs, given, self.__dict__["_steps"])
+        for name, value in zip(self.definition.states, finals, strict=True):
+            self.__dict__[name] = value
+        self.__dict__["_steps"] += inputs[0].shape[0]
+        for name, value in zip(self.record, recorded, strict=True):
+            before = self.__dict__[f"{name}_seq"]
+            joined = value if before is None or not single else torch.cat([before, value])
+            self.__dict__[f"{name}_seq"] = joined
+        if single:
+            outputs = tuple(y.squeeze(0) for y in outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def functional(self, inputs: Any, states: Any = None) -> tuple[Any, Any]:
+        """(outputs, final states) from given ones, initial ones if None; nothing is kept on the module."""
+        given = as_tuple(inputs)
+        check_inputs(self.definition.name, self.definition.inputs, given, single=False)
+        outputs, finals, _ = self._run(given, None if states is None else as_tuple(states), 0)
+        return outputs, finals
+
+    def _run(
+        self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...] | None, first_step: int
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        outer = inputs[0].dtype
+        dtype = torch.float32 if outer in (torch.float16, torch.bfloat16) else outer
+        inputs = tuple(x.to(dtype) for x in inputs)
+        values = self._values(dtype)
+        if states is None:
+            states = self._initial(inputs[0], values)
+        states = tuple(state.to(dtype) for state in states)
+        check_states(self.definition.name, self.definition.states, states, inputs[0])
+        run = self._fused if self._is_fused(inputs[0]) else self._reference
+        outputs, finals, recorded = run(inputs, states, values, first_step)
+        return tuple(y.to(outer) for y in outputs), finals, recorded
+
+    def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        shape = x.shape[1:]
+        return tuple(
+            value.to(x).expand(shape) if isinstance(value, Tensor) else x.new_full(shape, value)
+            for value in self._variant.definition.initial(*values, self.dt)
+        )
+
+    def _is_fused(self, x: Tensor) -> bool:
+        if self.backend == "reference":
+            return False
+        reason = None
+        if x.device.type != "cpu":
+            reason = f"there are no fused kernels for {x.device.type} in this release"
+        elif torch.compiler.is_compiling():
+            reason = "torch.compile traces the reference in this release"
+        if reason is None:
+            return self._kernels_found()
+        if self.backend == "fused":
+            raise UnsupportedError(f"{self.definition.name}: backend='fused': {reason}")
+        if not torch.compiler.is_compiling():
+            _warn_once(reason)
+        return False
+
+    def _kernels_found(self) -> bool:
+        from neurodsl.build import ToolchainError
+
+        try:
+            self._kernels.get("forward", "float32")
+        except ToolchainError as error:
+            if self.backend == "fused":
+                raise
+            _warn_once(str(error))
+            return False
+        return True
+
+    def _reference(
+        self, inputs: Any, states: Any, values: Any, first_step: int
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        options = (self.dt, self.detach_reset, self._options["spiking"])
+        return run_reference(
+            self._variant, inputs, states, values, options, first_step, self.record
+        )
+
+    def _fused(
+        self, inputs: Any, states: Any, values: Any, first_step: int
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        definition: Definition = self._variant.definition
+        scalars = {p.name: v for p, v in zip(definition.params, values, strict=True)}
+        scalars["dt"] = self.dt
+        for place, value in enumerate(definition.uniforms(*values, self.dt)):
+            scalars[f"u{place}"] = value
+        tensors = {
+            n: v.to(inputs[0])
+            for n, v in scalars.items()
+            if isinstance(v, Tensor) and v.dtype is not torch.bool
+        }
+        numbers = {n: _plain(v) for n, v in scalars.items() if n not in tensors}
+        every = (*inputs, *states, *tensors.values())
+        call = autograd.Call(
+            self._kernels,
+            definition.name,
+            definition.inputs,
+            definition.outputs,
+            definition.states,
+            numbers,
+            tuple(tensors),
+            self.record,
+            self.detach_reset,
+            first_step,
+            torch.is_grad_enabled() and any(tensor.requires_grad for tensor in every),
+        )
+        results = autograd.run(call, every)
+        ends = len(definition.outputs), len(definition.outputs) + len(definition.states)
+        return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
+
+    # --- copies and texts ---
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_variant", "_kernels")}
+        kept = (*self.definition.states, *(f"{name}_seq" for name in self.record))
+        for name in kept:
+            state[name] = None if state[name] is None else state[name].detach()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._bind()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        manifest = type(self).definition.manifest
+        if type(self).__module__ != manifest_module(type(self)):
+            return super().__reduce_ex__(protocol)
+        origin = (manifest["texts"], manifest["source"], self.definition.name, manifest["options"])
+        return _rebuild, origin, self.__getstate__()
+
+    def extra_repr(self) -> str:
+        """Params and what is not as by default."""
+        shown = []
+        for param in self.definition.params:
+            value = getattr(self, param.python)
+            number = f"{float(value):.6g}" if isinstance(value, Tensor) else repr(value)
+            shown.append(f"{param.python}={number}")
+        shown += [f"step_mode={self.step_mode!r}", f"backend={self.backend!r}"]
+        return ", ".join(shown)
+
+
+def manifest_module(cls: type) -> str:
+    """The module in which a generated class stands; a subclass of it elsewhere pickles as any class does."""
+    return next(c.__module__ for c in cls.__mro__ if "definition" in vars(c))
+
+
+def _rebuild(texts: dict[str, str], source: str, neuron: str, options: dict[str, Any]) -> Any:
+    loading = importlib.import_module("neurodsl.loading")
+    cls = loading.load_variant(texts, source, neuron, options)
+    return cls.__new__(cls)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.item()
+    return value
+
+
+def _choose(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{what}={value!r}: choose from {', '.join(known)}")
+
+
+_warned: set[str] = set()
+
+
+def _warn_once(reason: str) -> None:
+    if reason not in _warned:
+        _warned.add(reason)
+        warnings.warn(f"neurodsl runs the eager reference: {reason}", stacklevel=5)

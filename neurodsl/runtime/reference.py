@@ -1,0 +1,87 @@
+"""The eager reference: the generated step in a Python loop, differentiated by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neurodsl.runtime.autograd import stale
+
+
+class _Watched(torch.autograd.Function):
+    """A state as it is; backward through a freed graph is caught here, before PyTorch's own message."""
+
+    @staticmethod
+    def forward(ctx: Any, state: Tensor, neuron: str, name: str) -> Tensor:
+        ctx.save_for_backward(state)
+        ctx.neuron, ctx.name = neuron, name
+        return state.view_as(state)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        try:
+            _ = ctx.saved_tensors
+        except RuntimeError as error:
+            raise stale(ctx.neuron, (ctx.name,)) from error
+        return gradient, None, None
+
+
+def run_reference(
+    cls: Any,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor],
+    values: Sequence[Any],
+    options: tuple[float, bool, bool],
+    first_step: int,
+    record: Sequence[str],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
+
+    Args:
+        cls: the generated class.
+        inputs: `[T, …]` each, of one dtype.
+        states: `[…]` each.
+        values: of the params.
+        options: dt, detach_reset, spiking.
+        first_step: the steps since the reset.
+        record: names of what to record.
+    """
+    dt, detach_reset, spiking = options
+    definition, first = cls.definition, inputs[0]
+    now: tuple[Any, ...] = tuple(states)
+    outputs: list[tuple[Tensor, ...]] = []
+    kept: list[dict[str, Tensor]] = []
+    shape = first.shape[1:]
+    for step in range(first.shape[0]):
+        t = torch.tensor(float(first_step + step), dtype=first.dtype, device=first.device)
+        given = tuple(x[step] for x in inputs)
+        made, now, recorded = cls.trace(*given, *now, *values, dt, t, detach_reset, spiking)
+        now = tuple(_filled(value, first, shape) for value in now)
+        outputs.append(tuple(_filled(value, first, shape) for value in made))
+        names = dict(zip(definition.recordable, recorded, strict=True))
+        kept.append({name: _filled(names[name], first, shape) for name in record})
+    finals = tuple(
+        _Watched.apply(value, definition.name, name) if value.requires_grad else value
+        for name, value in zip(definition.states, now, strict=True)
+    )
+    if not outputs:
+        return (
+            tuple(torch.empty_like(first) for _ in definition.outputs),
+            finals,
+            tuple(torch.empty_like(first) for _ in record),
+        )
+    return (
+        tuple(torch.stack(column) for column in zip(*outputs, strict=True)),
+        finals,
+        tuple(torch.stack([row[name] for row in kept]) for name in record),
+    )
+
+
+def _filled(value: Any, first: Tensor, shape: torch.Size) -> Tensor:
+    """A value of every neuron; what all have in common is spread."""
+    if not isinstance(value, Tensor):
+        return first.new_full(shape, float(value))
+    return value.to(first.dtype).expand(shape)
