@@ -9,6 +9,7 @@ from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forw
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import block_width
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
+
 from neurodsl.ir.kernel_plan import KernelPlan
 from neurodsl.sema.model import NeuronModel, ParamModel
 

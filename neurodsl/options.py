@@ -21,7 +21,7 @@ class Options:
         default="auto",
         metadata={
             "choices": ("auto", "inputs", "membrane", "all"),
-            "help": "what forward keeps for backward: the inputs alone, one cut of each step, or all that backward reads",
+            "help": "what forward keeps for backward: the inputs, one cut of each step, or all that backward reads",
         },
     )
     cuda_arch: tuple[str, ...] = field(

@@ -6,6 +6,7 @@ from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.python.expressions import PythonPrinter, number_text
 from neurodsl.csrc_gen.python.names import python_names
 from neurodsl.csrc_gen.writer import Writer, comment_text
+
 from neurodsl.ir.kernel_plan import KernelPlan
 from neurodsl.sema import model as m
 
@@ -159,7 +160,9 @@ class _Class:
         with writer.block("def __init__(", None):
             for text in ["self", *defaults, "*", "learnable=()", "surrogate=None"]:
                 writer.line(f"{text},")
-            writer.line("detach_reset=False, spiking=True, step_mode='m', backend='auto', record=(),")
+            writer.line(
+                "detach_reset=False, spiking=True, step_mode='m', backend='auto', record=(),"
+            )
             writer.line("channels=None, neurons=None, steps=None, dt=1.0,")
         with writer.block("):", None), writer.block("super().__init__(", ")"):
             writer.line(f"({''.join(f'{name}, ' for name in self.params)}),")

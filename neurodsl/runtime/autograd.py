@@ -56,7 +56,12 @@ class _Fused(torch.autograd.Function):
         saved = [a["name"] for a in kernel.arguments if a["role"] == "saved"]
         made: dict[tuple[str, str], Tensor] = {}
         made |= {("output", name): torch.empty_like(first) for name in call.outputs}
-        made |= {("final_state", name): torch.empty_like(first[0]) if len(first) else known["initial_state", name].clone() for name in call.states}
+        made |= {
+            ("final_state", name): torch.empty_like(first[0])
+            if len(first)
+            else known["initial_state", name].clone()
+            for name in call.states
+        }
         made |= {("recorded", name): torch.empty_like(first) for name in call.recorded}
         made |= {("saved", _of_name(kernel, name)): torch.empty_like(first) for name in saved}
         _launch(kernel, call, {**known, **made}, first)
@@ -110,9 +115,7 @@ def _given(call: Call, tensors: Sequence[Tensor]) -> dict[tuple[str, str], Tenso
     return dict(zip(roles, tensors, strict=True))
 
 
-def _incoming(
-    call: Call, gradients: Sequence[Tensor | None]
-) -> dict[tuple[str, str], Tensor]:
+def _incoming(call: Call, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str], Tensor]:
     roles = [("grad_output", name) for name in call.outputs]
     roles += [("grad_final_state", name) for name in call.states]
     roles += [("grad_recorded", name) for name in call.recorded]

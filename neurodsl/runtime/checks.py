@@ -13,23 +13,25 @@ def as_tuple(values: Any) -> tuple[Tensor, ...]:
     return (values,) if isinstance(values, Tensor) else tuple(values)
 
 
-def check_inputs(
-    neuron: str, names: Sequence[str], inputs: Sequence[Any], *, single: bool
-) -> None:
+def check_inputs(neuron: str, names: Sequence[str], inputs: Sequence[Any], *, single: bool) -> None:
     """Inputs must be floating-point tensors of one shape, dtype and device, `[T, B, *]` or `[B, *]`.
 
     Raises:
         TypeError, ValueError: they are not.
     """
     if len(inputs) != len(names):
-        raise TypeError(f"{neuron} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}")
+        raise TypeError(
+            f"{neuron} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}"
+        )
     for name, x in zip(names, inputs, strict=True):
         if not isinstance(x, Tensor):
             raise TypeError(f"{neuron}: {name} must be a tensor, not {type(x).__name__}")
         if not x.is_floating_point():
             raise TypeError(f"{neuron}: {name} is {x.dtype}; convert it, as in {name}.float()")
         if x.dim() < 1 + (not single) and not single:
-            raise ValueError(f"{neuron}: {name} has shape {tuple(x.shape)}; step mode 'm' takes [T, B, *]")
+            raise ValueError(
+                f"{neuron}: {name} has shape {tuple(x.shape)}; step mode 'm' takes [T, B, *]"
+            )
     first = inputs[0]
     for name, x in zip(names, inputs, strict=True):
         for what in ("shape", "dtype", "device"):
@@ -39,16 +41,16 @@ def check_inputs(
                 )
 
 
-def check_states(
-    neuron: str, names: Sequence[str], states: Sequence[Tensor], x: Tensor
-) -> None:
+def check_states(neuron: str, names: Sequence[str], states: Sequence[Tensor], x: Tensor) -> None:
     """States must have the shape of one step.
 
     Raises:
         ValueError: they have another, or stand on another device.
     """
     if len(states) != len(names):
-        raise ValueError(f"{neuron} has {len(names)} states ({', '.join(names)}), not {len(states)}")
+        raise ValueError(
+            f"{neuron} has {len(names)} states ({', '.join(names)}), not {len(states)}"
+        )
     for name, state in zip(names, states, strict=True):
         if state.shape != x.shape[1:]:
             raise ValueError(
@@ -56,4 +58,6 @@ def check_states(
                 "call reset() before a batch of another shape"
             )
         if state.device != x.device:
-            raise ValueError(f"{neuron}: the state {name} is on {state.device}, the input on {x.device}")
+            raise ValueError(
+                f"{neuron}: the state {name} is on {state.device}, the input on {x.device}"
+            )

@@ -119,7 +119,7 @@ def clip(x: Value, low: Value, high: Value) -> Value:
 
 
 def power(base: Value, exponent: Value) -> Value:
-    """base ^ exponent: squares and cubes are products, roots and reciprocals what they are."""
+    """Base ^ exponent: squares and cubes are products, roots and reciprocals what they are."""
     if not isinstance(base, Tensor) and not isinstance(exponent, Tensor):
         return torch.pow(*_paired(base, exponent)).item()
     if not isinstance(exponent, Tensor):
@@ -193,7 +193,7 @@ def choose(s: Value, a: Value, b: Value, spiking: bool) -> Value:
 
 
 def detach(x: Value) -> Value:
-    """x without its gradient."""
+    """X without its gradient."""
     return x.detach() if isinstance(x, Tensor) else x
 
 
@@ -236,7 +236,9 @@ def spike(
     """
     if not spiking:
         if surrogate.primitive is None:
-            raise ValueError(f"the surrogate {surrogate.name} has no primitive: spiking=False needs one")
+            raise ValueError(
+                f"the surrogate {surrogate.name} has no primitive: spiking=False needs one"
+            )
         return surrogate.primitive(u, *arguments)
     if not isinstance(u, Tensor):
         u = torch.tensor(float(u), dtype=torch.float64)

@@ -48,7 +48,9 @@ def _loaded_libraries() -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/") and ".so" in line}
+        paths = {
+            line.split(maxsplit=5)[5].strip() for line in maps if line.count("/") and ".so" in line
+        }
     return sorted(paths)
 
 
@@ -60,7 +62,8 @@ class Kernel:
         self.symbol: str = entry["symbol"]
         function.restype = ctypes.c_int
         function.argtypes = [
-            ctypes.c_void_p if a["type"].endswith("*") else _TYPES[a["type"]] for a in self.arguments
+            ctypes.c_void_p if a["type"].endswith("*") else _TYPES[a["type"]]
+            for a in self.arguments
         ]
         self._function = function
 

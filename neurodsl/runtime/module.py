@@ -66,7 +66,9 @@ class Neuron(nn.Module):
         _choose("backend", backend, BACKENDS)
         for key, value in (("channels", channels), ("neurons", neurons), ("steps", steps)):
             if value is not None:
-                raise UnsupportedError(f"{key}={value!r}: params with a shape are not yet supported")
+                raise UnsupportedError(
+                    f"{key}={value!r}: params with a shape are not yet supported"
+                )
         self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
         self.detach_reset = bool(detach_reset)
         self._options = {"surrogate": surrogate, "spiking": bool(spiking)}
@@ -110,7 +112,9 @@ class Neuron(nn.Module):
 
     def _register_one(self, param: Param, value: Any, *, learn: bool) -> None:
         if param.boolean and learn:
-            raise ValueError(f"{self.definition.name}: {param.python} is a boolean: it cannot be learnt")
+            raise ValueError(
+                f"{self.definition.name}: {param.python} is a boolean: it cannot be learnt"
+            )
         if isinstance(value, nn.Parameter):
             self.register_parameter(param.python, value)
         elif learn and param.via is not None:

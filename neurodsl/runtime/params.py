@@ -55,7 +55,9 @@ def checked(neuron: str, param: Param, value: Any) -> Any:
         return bool(value)
     if isinstance(value, Tensor):
         if value.dim():
-            raise UnsupportedError(f"{where}: params with a shape are not yet supported, only 0-dim tensors")
+            raise UnsupportedError(
+                f"{where}: params with a shape are not yet supported, only 0-dim tensors"
+            )
         number = float(value.detach())
     else:
         try:
@@ -78,7 +80,9 @@ def raw_value(neuron: str, param: Param, value: Any) -> Tensor:
     try:
         raw = _INVERSE[param.via](float(value))
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(f"{neuron}: {param.python}={float(value):g} cannot be {param.via} of a number") from None
+        raise ValueError(
+            f"{neuron}: {param.python}={float(value):g} cannot be {param.via} of a number"
+        ) from None
     return torch.tensor(raw, dtype=torch.get_default_dtype())
 
 

@@ -69,9 +69,7 @@ def _line_of_descent(
     return line
 
 
-def _take(
-    flat: FlatNeuron, member: ast.Neuron, home: Scope, report: Report, *, own: bool
-) -> None:
+def _take(flat: FlatNeuron, member: ast.Neuron, home: Scope, report: Report, *, own: bool) -> None:
     flat.docstring = member.docstring or flat.docstring
     here: dict[str, ast.Identifier] = {}
     for declaration in member.declarations:

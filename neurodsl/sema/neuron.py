@@ -114,9 +114,7 @@ class NeuronBuilder:
         def hidden(name: str, value: m.Expr) -> m.Expr:
             return self._hidden(name, value, phase, text)
 
-        local = {
-            name: (f, self.flat.scopes[name]) for name, f in self.declared.functions.items()
-        }
+        local = {name: (f, self.flat.scopes[name]) for name, f in self.declared.functions.items()}
         return Elaborator(
             self.report,
             scope,
@@ -207,9 +205,7 @@ class NeuronBuilder:
         )
         return False
 
-    def _system(
-        self, lines: list[ast.Derivative], scope: Scope, phase: m.PhaseName
-    ) -> None:
+    def _system(self, lines: list[ast.Derivative], scope: Scope, phase: m.PhaseName) -> None:
         """Adjacent `d…/dt` lines: all read the old values. Euler: `v + dt * f`."""
         stepped: list[tuple[ast.Derivative, m.Expr]] = []
         self.uses_dt = True
@@ -311,5 +307,3 @@ def _euler(line: ast.Derivative, f: m.Expr) -> m.Expr:
     dt = m.Ref("dt", Kind.DT, type=m.Type.REAL, level=m.Level.PARAM, span=span)
     step = m.Chain(("*",), (dt, f), **typed(m.Type.REAL, span, dt, f))
     return m.Chain(("+",), (v, step), **typed(m.Type.REAL, span, v, step))
-
-

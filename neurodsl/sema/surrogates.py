@@ -149,7 +149,9 @@ class Surrogates:
             )
             return None
         first = names[0]
-        parts = [None if p is None else renamed(p, first) for p in (primitive, lines.get("gradient"))]
+        parts = [
+            None if p is None else renamed(p, first) for p in (primitive, lines.get("gradient"))
+        ]
         return m.SurrogateModel(
             surrogate.name.name, defaults, parts[0], parts[1], span=surrogate.name.span
         )
@@ -173,6 +175,8 @@ def not_yet(report: Report, node: ast.Node, what: str) -> None:
     report.add(
         "E0901",
         node.span,
-        f"{what} is not yet supported" if not what.endswith("s") else f"{what} are not yet supported",
+        f"{what} is not yet supported"
+        if not what.endswith("s")
+        else f"{what} are not yet supported",
         label="not in this release",
     )

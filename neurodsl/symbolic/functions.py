@@ -80,7 +80,8 @@ class Max(Opaque):
     nargs = 2
 
     def _eval_derivative(self, x: Any) -> Any:
-        return _larger(*self.args, x)
+        a, b = self.args
+        return _larger(a, b, x)
 
 
 class Min(Opaque):

@@ -90,7 +90,8 @@ def tree_text(node: object, indent: int = 0, label: str = "") -> str:
     if is_dataclass(node) and not isinstance(node, type):
         span = getattr(node, "span", None)
         place = f"  {span.line}:{span.column}" if isinstance(span, Span) else ""
-        plain, deep = [], []
+        plain: list[tuple[str, object]] = []
+        deep: list[tuple[str, object]] = []
         for field in fields(node):
             value = getattr(node, field.name)
             if field.name == "span" or value is None or value == ():

@@ -13,13 +13,17 @@ import neurodsl
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, float("inf"), float("-inf"), float("nan"), 1e-40, 3e38)
 STEPS, NEURONS = 3, 130 + len(SPECIAL)
 
-PROFILE = settings(
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.generate, Phase.shrink),
-)
+
+def profile(examples: int) -> settings:
+    """The same programs in every run."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
 
 
 def values(dtype: torch.dtype, seed: int) -> Tensor:
@@ -59,16 +63,14 @@ def run(text: str) -> None:
     check(text, ("p", "q"), torch.float32)
 
 
-@PROFILE
-@settings(max_examples=12)
+@profile(12)
 @given(programs())
 def test_same_bits(text: str) -> None:
     run(text)
 
 
 @pytest.mark.full
-@PROFILE
-@settings(max_examples=400)
+@profile(400)
 @given(programs())
 def test_same_bits_of_many(text: str) -> None:
     run(text)

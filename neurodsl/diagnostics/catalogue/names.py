@@ -5,7 +5,7 @@ from __future__ import annotations
 from neurodsl.diagnostics.catalogue.entry import Entry
 from neurodsl.diagnostics.catalogue.examples import RIGHT, changed
 
-_CHILD = 'from library import LIF\n\nneuron Soft(LIF):\n    reset:\n        v = v - v_threshold if s else v\n'
+_CHILD = "from library import LIF\n\nneuron Soft(LIF):\n    reset:\n        v = v - v_threshold if s else v\n"
 
 ENTRIES: tuple[Entry, ...] = (
     changed(
