@@ -16,7 +16,11 @@ _BODIES: dict[str, tuple[str, str]] = {
     "log": ("real x", "return {std}log(x);"),
     "expm1": ("real x", "return {std}expm1(x);"),
     "log1p": ("real x", "return {std}log1p(x);"),
-    "exprel": ("real x", "return x == real(0) ? real(1) : {std}expm1(x) / x;"),
+    "exprel": (
+        "real x",
+        "const real e = {std}expm1(x);\n"
+        "    return x == real(0) ? real(1) : e == real(INFINITY) ? e : e / x;",
+    ),
     "sqrt": ("real x", "return {std}sqrt(x);"),
     "rsqrt": ("real x", "return real(1) / {std}sqrt(x);"),
     "abs": ("real x", "return {std}fabs(x);"),
@@ -43,7 +47,7 @@ _BODIES: dict[str, tuple[str, str]] = {
         "const real above = x > real(0) || x != x ? x : real(0);\n"
         "    return above + {std}log1p({std}exp(-{std}fabs(x)));",
     ),
-    "relu": ("real x", "return x <= real(0) ? real(0) : x;"),
+    "relu": ("real x", "return x < real(0) ? real(0) : x;"),
     "heaviside": ("real x", "return x >= real(0) ? real(1) : real(0);"),
 }
 

@@ -1,4 +1,4 @@
-"""From a source to an imported module, without files beside it: `neurodsl.load`, and the variants that modules ask for."""
+"""From a source to an imported module, without files beside it: `neurodsl.load`, and variants."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ OPERATIONS: dict[str, Callable[..., Array]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
     "softplus": lambda x: np.logaddexp(0, x),
-    "relu": lambda x: np.where(x <= 0, 0.0, x),
+    "relu": lambda x: np.where(x < 0, 0.0, x),
     "heaviside": lambda x: np.where(x >= 0, 1.0, 0.0),
 }
 """Every operator on arrays."""

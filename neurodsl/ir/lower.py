@@ -289,10 +289,10 @@ class _Lowering:
                 raise ValueError(f"the surrogate {e.surrogate.surrogate.name} has no primitive")
             return primitive
         if e.compared is None:
-            left, right = u, self.as_real(Const(0.0))
+            sides: tuple[Expr, Expr] = (u, Const(0.0))
         else:
-            left, right = (self.real(side) for side in e.compared)
-        fired = Op("gt" if e.strict else "ge", (left, right), BOOL)
+            sides = (self.real(e.compared[0]), self.real(e.compared[1]))
+        fired = Op("gt" if e.strict else "ge", sides, BOOL)
         s = self.assign(self.target, fired)
         self.spikes[s.name] = SpikeRule(u, primitive, gradient, e.surrogate.surrogate.name)
         return s

@@ -36,7 +36,8 @@ class Call:
 
 def run(call: Call, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`; `tensors` are inputs, initial states, scalars."""
-    results: tuple[Tensor, ...] = _Fused.apply(call, *tensors)
+    function: Any = _Fused
+    results: tuple[Tensor, ...] = function.apply(call, *tensors)
     return results
 
 
@@ -71,7 +72,7 @@ class _Fused(torch.autograd.Function):
         return tuple(value for (role, _), value in made.items() if role != "saved")
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         call: Call = ctx.call
         try:
@@ -105,7 +106,8 @@ def stale(neuron: str, states: Sequence[str]) -> StaleGraphError:
 
 
 def _of_name(kernel: Kernel, argument: str) -> str:
-    return next(a.get("of", a["name"]) for a in kernel.arguments if a["name"] == argument)
+    of: str = next(a.get("of", a["name"]) for a in kernel.arguments if a["name"] == argument)
+    return of
 
 
 def _given(call: Call, tensors: Sequence[Tensor]) -> dict[tuple[str, str], Tensor]:

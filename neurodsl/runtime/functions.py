@@ -41,11 +41,17 @@ def _on_tensors(function: Callable[[Tensor], Tensor]) -> Callable[[Value], Value
 
 def _exprel(x: Tensor) -> Tensor:
     zero = x == 0
-    return torch.where(zero, 1 + x / 2, torch.expm1(x) / torch.where(zero, 1, x))
+    e = torch.expm1(x)
+    quotient = e / torch.where(zero | e.isposinf(), 1, x)
+    return torch.where(zero, 1 + x / 2, quotient)
 
 
 def _softplus(x: Tensor) -> Tensor:
     return torch.relu(x) + torch.log1p(torch.exp(-torch.abs(x)))
+
+
+def _apply(function: Any, *arguments: Any) -> Any:
+    return function.apply(*arguments)
 
 
 class _Softplus(torch.autograd.Function):
@@ -81,7 +87,7 @@ atan = _on_tensors(torch.atan)
 erf = _on_tensors(torch.erf)
 sigmoid = _on_tensors(torch.sigmoid)
 tanh = _on_tensors(torch.tanh)
-softplus = _on_tensors(_Softplus.apply)
+softplus = _on_tensors(lambda x: _apply(_Softplus, x))
 relu = _on_tensors(torch.relu)
 heaviside = _on_tensors(lambda x: (x >= 0).to(x.dtype))
 
@@ -188,8 +194,9 @@ def choose(s: Value, a: Value, b: Value, spiking: bool) -> Value:
     """`a if s else b` for a spike; where spikes are their primitives, `s * a + (1 - s) * b`."""
     if not spiking:
         return s * a + (1 - s) * b
-    a, b = _paired(a, _paired(b, s)[0])
-    return _Choose.apply(s, a, _paired(b, a)[0])
+    if not isinstance(s, Tensor):
+        return a if s else b
+    return _apply(_Choose, s, _paired(a, s)[0], _paired(b, s)[0])
 
 
 def detach(x: Value) -> Value:
@@ -243,4 +250,4 @@ def spike(
     if not isinstance(u, Tensor):
         u = torch.tensor(float(u), dtype=torch.float64)
         return float(u >= 0 if fired is None else fired) if not math.isnan(u) else 0.0
-    return _Spike.apply(u, u >= 0 if fired is None else fired, surrogate, arguments)
+    return _apply(_Spike, u, u >= 0 if fired is None else fired, surrogate, arguments)

@@ -14,8 +14,12 @@ from typing import Any
 from neurodsl.runtime.manifest import Manifest
 
 _LOCK = threading.Lock()
-_TYPES = {"float": ctypes.c_float, "double": ctypes.c_double, "int32_t": ctypes.c_int32}
-_TYPES |= {"int64_t": ctypes.c_int64}  # type: ignore[dict-item]
+_TYPES: dict[str, Any] = {
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+    "int32_t": ctypes.c_int32,
+}
+_TYPES |= {"int64_t": ctypes.c_int64}
 
 
 @cache

@@ -71,7 +71,7 @@ class Neuron(nn.Module):
                 )
         self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
         self.detach_reset = bool(detach_reset)
-        self._options = {"surrogate": surrogate, "spiking": bool(spiking)}
+        self._options: dict[str, Any] = {"surrogate": surrogate, "spiking": bool(spiking)}
         self._bind()
         self.record = (record,) if isinstance(record, str) else tuple(record)
         for name in self.record:
@@ -132,7 +132,8 @@ class Neuron(nn.Module):
     def __getattr__(self, name: str) -> Any:
         via = self.__dict__.get("_via", {})
         if name in via:
-            return through(via[name], super().__getattr__(f"{name}_raw"))
+            raw: Any = super().__getattr__(f"{name}_raw")
+            return through(via[name], raw)
         return super().__getattr__(name)
 
     def _values(self, dtype: torch.dtype) -> tuple[Any, ...]:
@@ -157,7 +158,7 @@ class Neuron(nn.Module):
             self.__dict__[name] = None if state is None else state.detach()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        result = super()._apply(fn, recurse)
+        result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name in self.definition.states:
             if self.__dict__[name] is not None:
                 self.__dict__[name] = fn(self.__dict__[name])
@@ -292,7 +293,7 @@ class Neuron(nn.Module):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._bind()
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -26,7 +26,7 @@ _INVERSE: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """What a neuron declares of a param. `python` is its name in Python; `interval` is (low, high, open, open, text)."""
+    """A declared param. `python` is its name in Python; `interval` is (low, high, open, open, text)."""
 
     name: str
     python: str

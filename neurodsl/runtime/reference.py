@@ -50,6 +50,7 @@ def run_reference(
         record: names of what to record.
     """
     dt, detach_reset, spiking = options
+    watched: Any = _Watched
     definition, first = cls.definition, inputs[0]
     now: tuple[Any, ...] = tuple(states)
     outputs: list[tuple[Tensor, ...]] = []
@@ -64,7 +65,7 @@ def run_reference(
         names = dict(zip(definition.recordable, recorded, strict=True))
         kept.append({name: _filled(names[name], first, shape) for name in record})
     finals = tuple(
-        _Watched.apply(value, definition.name, name) if value.requires_grad else value
+        watched.apply(value, definition.name, name) if value.requires_grad else value
         for name, value in zip(definition.states, now, strict=True)
     )
     if not outputs:

@@ -87,7 +87,7 @@ class Files:
             found = [
                 table[name.name]
                 for table in (source.neurons, source.functions, source.surrogates)
-                if name.name in table  # type: ignore[attr-defined]
+                if name.name in table
             ]
             if not found:
                 candidates = [*source.neurons, *source.functions, *source.surrogates]

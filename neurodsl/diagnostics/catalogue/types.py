@@ -44,8 +44,8 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0306",
         "spike of another boolean",
-        "`spike` fires where a number is at least 0. `spike(a > b)` and `spike(a >= b)` say the same of a - b; any other "
-        "boolean has no surrogate gradient.",
+        "`spike` fires where a number is at least 0. `spike(a > b)` and `spike(a >= b)` say the same of a - b; any "
+        "other boolean has no surrogate gradient.",
         "spike(v - threshold)",
         "spike(v > threshold and x > 0)",
     ),
