@@ -149,7 +149,7 @@ def compile_text(text: str, name: str, options: Options, loader: Loader) -> Comp
 
 def stem_of(name: str) -> str:
     """The stem of generated files: `lif` of `neurons/lif.neuron`, `neuron` of a text without a file."""
-    return "neuron" if name.startswith("<") else PurePath(name).stem
+    return "neuron" if name.startswith("<") and "/" not in name else PurePath(name).stem
 
 
 def _prefixes(model: FileModel) -> list[str]:

@@ -62,7 +62,7 @@ def build_files(
     source = texts[".cpp"] + _library_mark(compilation.fingerprint)
     made = {
         folder / f"lib{stem}.so": cpu_library(source, flags["cxx"], stem=stem, portable=True),
-        **_cubins(texts[".cu"], flags["nvcc"], folder, stem, options),
+        **_cubins(texts.get(".cu"), flags["nvcc"], folder, stem, options),
     }
     if not force:
         refuse_foreign(made)
@@ -77,14 +77,14 @@ def _library_mark(fingerprint: str) -> str:
 
 
 def _cubins(
-    source: str, flags: list[str], folder: Path, stem: str, options: Options
+    source: str | None, flags: list[str], folder: Path, stem: str, options: Options
 ) -> dict[Path, Path]:
     """Path to write -> path in the cache, for each architecture; nothing where there is no nvcc."""
     from neurodsl.build import cubin
     from neurodsl.build.toolchain import find_nvcc, known_architectures
 
     nvcc = find_nvcc()
-    if nvcc is None:
+    if nvcc is None or source is None:
         return {}
     archs: Sequence[str] = options.cuda_arch
     if archs == Options().cuda_arch:  # nobody asked for these: make those that this nvcc knows

@@ -23,7 +23,6 @@ def test_demo_from_start_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "lif.neuron",
         "lif.py",
         "lif.cpp",
-        "lif.cu",
         "lif.h",
         "lif.json",
         "digits.png",
