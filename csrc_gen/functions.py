@@ -24,7 +24,10 @@ _BODIES: dict[str, tuple[str, str]] = {
     "sqrt": ("real x", "return {std}sqrt(x);"),
     "rsqrt": ("real x", "return real(1) / {std}sqrt(x);"),
     "abs": ("real x", "return {std}fabs(x);"),
-    "sign": ("real x", "return x > real(0) ? real(1) : x < real(0) ? real(-1) : x != x ? x : real(0);"),
+    "sign": (
+        "real x",
+        "return x > real(0) ? real(1) : x < real(0) ? real(-1) : x != x ? x : real(0);",
+    ),
     "floor": ("real x", "return {std}floor(x);"),
     "ceil": ("real x", "return {std}ceil(x);"),
     "round": ("real x", "return {std}rint(x);"),

@@ -10,6 +10,7 @@ from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import block_width
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
 
+from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
 from neurodsl.ir.kernel_plan import KernelPlan
 from neurodsl.sema.model import NeuronModel, ParamModel
 
@@ -78,6 +79,29 @@ def _kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
             if name == backward:
                 arguments = backward_arguments(plan, passes)
                 made.append(_kernel(plan, name, Pass.BACKWARD, dtype, real, arguments))
+    return made + _cuda_kernels(plan, backward)
+
+
+def _cuda_kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
+    made = []
+    for dtype, real in (("float32", "float"), ("float64", "double")):
+        listed = [(w.value, w, forward_arguments(plan, w)) for w in forward_passes(plan)]
+        for name, passes in backward_kernels(plan):
+            if name == backward:
+                arguments = backward_arguments(plan, passes, workspaces(plan, passes))
+                listed.append((name, Pass.BACKWARD, arguments))
+        listed.append(("reduce", Pass.REDUCE, reduce_arguments(plan)))
+        for name, which, arguments in listed:
+            entry = _kernel(plan, name, which, dtype, real, arguments)
+            one = which is Pass.REDUCE
+            entry |= {
+                "target": "cuda",
+                "block": BLOCK,
+                "elements_per_thread": 1,
+                "grid": "1" if one else "ceil(N / (block * elements_per_thread))",
+                "shared_bytes": 0,
+            }
+            made.append(entry)
     return made
 
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <math.h>  // the overloads for float without `std::`
 #include <cstddef>
 #include <cstdint>
 
