@@ -9,8 +9,8 @@ from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forw
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import block_width
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
-
 from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
+
 from neurodsl.ir.kernel_plan import KernelPlan
 from neurodsl.sema.model import NeuronModel, ParamModel
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neurodsl.csrc_gen.arguments import Argument, differentiable
+
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
 
 BLOCK = 128

@@ -6,13 +6,14 @@ second stage, `reduce`, adds the parts in a fixed order.
 
 from __future__ import annotations
 
-from neurodsl.csrc_gen.arguments import Argument, backward_arguments, differentiable
+from neurodsl.csrc_gen.arguments import Argument, backward_arguments
 from neurodsl.csrc_gen.c_names import CNames, backward_names
 from neurodsl.csrc_gen.cpp.layout import field_names, write_scalars, write_struct
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.cuda.arguments import reduce_arguments, workspaces
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
+
 from neurodsl.ir.kernel_plan import BackwardPlan, Binding, KernelPlan
 from neurodsl.ir.nodes import Const, Expr, Var
 

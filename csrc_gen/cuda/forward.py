@@ -8,6 +8,7 @@ from neurodsl.csrc_gen.cpp.layout import field_names, write_scalars, write_struc
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
+
 from neurodsl.ir.kernel_plan import Binding, KernelPlan
 from neurodsl.ir.nodes import Var
 

@@ -12,6 +12,7 @@ from neurodsl.csrc_gen.cuda.forward import write_forward
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.writer import Writer, comment_text
+
 from neurodsl.ir.kernel_plan import KernelPlan
 
 BLOCK_SUM = """// The sum over a block's threads, in a fixed order, to sums[block]. Every thread must call it.

@@ -1,5 +1,5 @@
-"""The CUDA text of every library neuron: nvcc takes it for five architectures without spills, and the same text, executed
-on the host thread by thread, gives what the C++ kernels give."""
+"""The CUDA text of every library neuron: nvcc takes it for five architectures without spills, and executed on the host,
+thread by thread, it gives what the C++ kernels give."""
 
 from __future__ import annotations
 
