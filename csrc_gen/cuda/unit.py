@@ -77,7 +77,7 @@ def _entries(writer: Writer, prefix: str, name: str, arguments: tuple[Argument, 
     for suffix, real in (("f32", "float"), ("f64", "double")):
         listed = ", ".join(declaration(a, spelt[a.name], real) for a in arguments)
         values = ", ".join(spelt[a.name] for a in arguments)
-        head = f'extern "C" __global__ void __launch_bounds__({BLOCK}) {prefix}_{name}_{suffix}('
+        head = f'extern "C" __global__ void __launch_bounds__({BLOCK}, 4) {prefix}_{name}_{suffix}('
         writer.line(head)
         with writer.indented():
             writer.line(f"{listed}) {{")
