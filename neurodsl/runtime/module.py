@@ -308,7 +308,7 @@ class Neuron(nn.Module):
         shown = []
         for param in self.definition.params:
             value = getattr(self, param.python)
-            number = f"{float(value):.6g}" if isinstance(value, Tensor) else repr(value)
+            number = f"{value.item():.6g}" if isinstance(value, Tensor) else repr(value)
             shown.append(f"{param.python}={number}")
         shown += [f"step_mode={self.step_mode!r}", f"backend={self.backend!r}"]
         return ", ".join(shown)

@@ -11,22 +11,36 @@ from torch import Tensor
 from neurodsl.runtime.autograd import stale
 
 
+class _Probe(torch.autograd.Function):
+    """An output as it is; whether its graph has been freed can be asked of it."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, probes: list[Any]) -> Tensor:
+        ctx.save_for_backward(output)
+        probes.append(ctx)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return gradient, None
+
+
 class _Watched(torch.autograd.Function):
     """A state as it is; backward through a freed graph is caught here, before PyTorch's own message."""
 
     @staticmethod
-    def forward(ctx: Any, state: Tensor, neuron: str, name: str) -> Tensor:
+    def forward(ctx: Any, state: Tensor, neuron: str, name: str, probes: list[Any]) -> Tensor:
         ctx.save_for_backward(state)
-        ctx.neuron, ctx.name = neuron, name
+        ctx.neuron, ctx.name, ctx.probes = neuron, name, probes
         return state.view_as(state)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         try:
-            _ = ctx.saved_tensors
+            _ = [node.saved_tensors for node in (ctx, *ctx.probes)]
         except RuntimeError as error:
             raise stale(ctx.neuron, (ctx.name,)) from error
-        return gradient, None, None
+        return gradient, None, None, None
 
 
 def run_reference(
@@ -51,6 +65,8 @@ def run_reference(
     """
     dt, detach_reset, spiking = options
     watched: Any = _Watched
+    probe: Any = _Probe
+    probes: list[Any] = []
     definition, first = cls.definition, inputs[0]
     now: tuple[Any, ...] = tuple(states)
     outputs: list[tuple[Tensor, ...]] = []
@@ -65,7 +81,7 @@ def run_reference(
         names = dict(zip(definition.recordable, recorded, strict=True))
         kept.append({name: _filled(names[name], first, shape) for name in record})
     finals = tuple(
-        watched.apply(value, definition.name, name) if value.requires_grad else value
+        watched.apply(value, definition.name, name, probes) if value.requires_grad else value
         for name, value in zip(definition.states, now, strict=True)
     )
     if not outputs:
@@ -74,8 +90,9 @@ def run_reference(
             finals,
             tuple(torch.empty_like(first) for _ in record),
         )
+    stacked = [torch.stack(column) for column in zip(*outputs, strict=True)]
     return (
-        tuple(torch.stack(column) for column in zip(*outputs, strict=True)),
+        tuple(probe.apply(y, probes) if y.requires_grad else y for y in stacked),
         finals,
         tuple(torch.stack([row[name] for row in kept]) for name in record),
     )
