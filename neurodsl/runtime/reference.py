@@ -22,6 +22,7 @@ class _Probe(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.walk = torch._C._current_graph_task_id()
         return gradient, None
 
 
@@ -37,7 +38,9 @@ class _Watched(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         try:
-            _ = [node.saved_tensors for node in (ctx, *ctx.probes)]
+            walk = torch._C._current_graph_task_id()
+            _ = ctx.saved_tensors
+            _ = [p.saved_tensors for p in ctx.probes if getattr(p, "walk", None) != walk]
         except RuntimeError as error:
             raise stale(ctx.neuron, (ctx.name,)) from error
         return gradient, None, None, None
