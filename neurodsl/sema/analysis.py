@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from neurodsl.diagnostics import CompileError, Report, Severity
+from neurodsl.diagnostics import CompileError, Diagnostic, Report, Severity
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
+from neurodsl.sema.checks.functions import check_function, check_function_name
+from neurodsl.sema.checks.gradients import check_inputs, check_learnable, check_outputs
+from neurodsl.sema.checks.phases import check_fire
 from neurodsl.sema.imports import Files, Loader, Scope
-from neurodsl.sema.inherit import flatten
+from neurodsl.sema.inherit import FlatNeuron, flatten
 from neurodsl.sema.neuron import NeuronBuilder
 from neurodsl.sema.surrogates import Surrogates
 
@@ -34,6 +37,7 @@ def analyse(
     scope = files.scope(tree, name, text)
     builtin = files.library_surrogates()
     surrogates = Surrogates(report, builtin, _replacement(surrogate, scope, report))
+    _check_functions(tree, scope, surrogates)
     neurons = []
     for item in tree.items:
         if isinstance(item, ast.Neuron) and scope.neurons[item.name.name][0] is item:
@@ -46,7 +50,24 @@ def analyse(
     own = tuple(model for model in models if model is not None)
     if not neurons and not own and not report.errors:
         report.add("E0411", tree.span, "the file has no neuron", label="nothing to compile")
+    _tidy(report, name)
     return m.FileModel(name, tuple(neurons), own, tuple(files.texts.items()))
+
+
+def _check_functions(tree: ast.File, scope: Scope, surrogates: Surrogates) -> None:
+    for item in tree.items:
+        if isinstance(item, ast.Function):
+            check_function_name(item, surrogates.report)
+            check_function(item, scope, surrogates)
+
+
+def _tidy(report: Report, name: str) -> None:
+    """Each finding once (a child repeats its parent's), in the order of the source; warnings of this file alone."""
+    found: dict[tuple[object, ...], Diagnostic] = {}
+    for d in report.diagnostics:
+        if d.severity is Severity.ERROR or d.span.source in (name, "<surrogate>"):
+            found.setdefault((d.code, d.span, d.message), d)
+    report.diagnostics[:] = sorted(found.values(), key=lambda d: (d.span.source != name, d.span))
 
 
 def _replacement(
@@ -72,11 +93,20 @@ def _neuron(
     if flat is None:
         return None
     before = len(report.diagnostics)
+    names = [*flat.declarations, "dt", "t"]
+    own = {
+        function.name.name: (function, flat.scopes[function.name.name])
+        for function in flat.declarations.values()
+        if isinstance(function, ast.Function)
+    }
+    for function, home in own.values():
+        check_function(function, home, surrogates, locals=own, members=names)
     builder = NeuronBuilder(flat, report, surrogates)
     model = builder.build()
     _check_whole(item, model, report)
     found = report.diagnostics[before:]
     if not any(d.severity is Severity.ERROR for d in found):
+        _check_flow(flat, model, report)
         for what, name in builder.unused():
             report.add(
                 "W0601",
@@ -86,6 +116,19 @@ def _neuron(
                 help="remove it, or use it",
             )
     return model
+
+
+def _check_flow(flat: FlatNeuron, model: m.NeuronModel, report: Report) -> None:
+    """What can be said of a neuron that is right in itself."""
+    inputs = {
+        name: declaration.span
+        for name, declaration in flat.declarations.items()
+        if isinstance(declaration, ast.Input)
+    }
+    check_learnable(model, report)
+    check_inputs(model, inputs, report)
+    check_outputs(model, report)
+    check_fire(model, report)
 
 
 def _check_whole(item: ast.Neuron, model: m.NeuronModel, report: Report) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from neurodsl.diagnostics import Label
 from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
@@ -16,9 +14,11 @@ from neurodsl.sema.elaborate import Elaborator, folded, typed
 def call(owner: Elaborator, node: ast.Call) -> m.Expr | None:
     """The value of a call."""
     name = node.function.name
-    user = owner.functions.get(name)
+    user = owner.locals.get(name) or owner.functions.get(name)
     if user is not None:
-        return _inline(owner, node, *user)
+        from neurodsl.sema.inline import inline
+
+        return inline(owner, node, *user)
     builtin = BUILTINS.get(name)
     if builtin is None:
         _unknown(owner, node)
@@ -31,7 +31,7 @@ def call(owner: Elaborator, node: ast.Call) -> m.Expr | None:
 
 def _unknown(owner: Elaborator, node: ast.Call) -> None:
     name = node.function.name
-    close = nearest(name, [*BUILTINS, *owner.functions])
+    close = nearest(name, [*BUILTINS, *owner.functions, *owner.locals])
     surrogate = name in owner.scope.surrogates
     hint = f"did you mean `{close}`?" if close else "`neurodsl list` and the docs name them all"
     owner.report.add(
@@ -93,61 +93,23 @@ def _builtin(
 ) -> m.Expr | None:
     if row.rule is Rule.SELECT:
         condition = owner.condition(given["condition"])
-        then, otherwise = owner.expression(given["a"]), owner.expression(given["b"])
+        arm = owner.arm()
+        then, otherwise = arm.expression(given["a"]), arm.expression(given["b"])
         if condition is None or then is None or otherwise is None:
             return None
         return owner.select(condition, then, otherwise, node.span)
     if row.rule is Rule.DETACH:
         inner = owner.expression(given["x"])
         return None if inner is None else m.Detach(inner, **typed(inner.type, node.span, inner))
-    values = [owner.real(argument) for argument in given.values()]
-    parts = tuple(value for value in values if value is not None)
-    if len(parts) < len(values):
+    order = [name for name in row.arguments if name in given]
+    order += [name for name in given if name not in row.arguments]
+    parts = owner.reals(tuple(given[name] for name in order))
+    if parts is None:
         return None
     keywords = typed(m.Type.REAL, node.span, *parts)
     if row.rule is Rule.POWER:
         return folded(m.Power(parts[0], parts[1], **keywords))
     return folded(m.Call(row.name, parts, **keywords))
-
-
-def _inline(
-    owner: Elaborator, node: ast.Call, function: ast.Function, home: object
-) -> m.Expr | None:
-    name = function.name.name
-    if name in owner.inlining:
-        owner.report.add(
-            "E0207",
-            node.span,
-            f"`{name}` calls itself",
-            label="the call that closes the circle",
-            secondary=(Label(function.name.span, "defined here"),),
-            help="functions are inlined; a state carries a value from step to step",
-        )
-        return None
-    names = tuple(p.name.name for p in function.parameters)
-    fewest = sum(p.default is None for p in function.parameters)
-    given = bind(owner, node, names, fewest, len(names))
-    if given is None:
-        return None
-    values: dict[str, m.Expr] = {}
-    inside = replace(
-        owner,
-        lookup=lambda n: values.get(n.name, "not a parameter of this function"),
-        names=lambda: list(names),
-        inlining=(*owner.inlining, name),
-    )
-    for parameter in function.parameters:
-        key = parameter.name.name
-        if key in given:
-            value = owner.expression(given[key])
-        else:
-            assert parameter.default is not None
-            value = inside.expression(parameter.default)
-        if value is None:
-            return None
-        simple = isinstance(value, m.Literal | m.Ref) or value.level is not m.Level.STEP
-        values[key] = value if simple or owner.hidden is None else owner.hidden(key, value)
-    return inside.expression(function.body)
 
 
 def _spike(owner: Elaborator, node: ast.Call, row: Builtin) -> m.Expr | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from neurodsl.diagnostics import Report
+from neurodsl.diagnostics import Label, Report
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import interval_text
 from neurodsl.sema import model as m
 from neurodsl.sema.builtins import BUILTINS
+from neurodsl.sema.checks.params import check_boolean_param, check_via_range
 from neurodsl.sema.elaborate import Elaborator
 from neurodsl.sema.evaluate import evaluate
+from neurodsl.sema.imports import Scope
 from neurodsl.sema.inherit import FlatNeuron
 from neurodsl.sema.surrogates import not_yet
 
@@ -28,7 +30,7 @@ class Declarations:
     consts: dict[str, m.Literal] = field(default_factory=dict)
     params: dict[str, m.ParamModel] = field(default_factory=dict)
     states: dict[str, m.StateModel] = field(default_factory=dict)
-    functions: dict[str, ast.Function] = field(default_factory=dict)
+    functions: dict[str, tuple[ast.Function, Scope]] = field(default_factory=dict)
     poisoned: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 
@@ -36,10 +38,10 @@ class Declarations:
         """Work through the declarations."""
         for name, declaration in self.flat.declarations.items():
             if isinstance(declaration, ast.Function):
-                self.functions[name] = declaration
+                self.functions[name] = declaration, self.flat.scopes[name]
         for name, declaration in self.flat.declarations.items():
-            if name in BUILTINS and not isinstance(declaration, ast.Function):
-                self.refuse_function_name(_identifier(declaration))
+            if name in BUILTINS:
+                self.refuse_function_name(identifier(declaration))
             match declaration:
                 case ast.Input():
                     self.inputs.append(name)
@@ -62,7 +64,8 @@ class Declarations:
             "E0204",
             name.span,
             f"`{name.name}` is a function of the language",
-            label="choose another name",
+            label="a name of the language",
+            help=f"choose another, such as `{name.name}_`",
         )
 
     def value(self, node: ast.Name, *, params: bool) -> m.Expr | str | None:
@@ -76,8 +79,28 @@ class Declarations:
         if params and name in self.params:
             return self.param_ref(name, node)
         if name in self.flat.declarations or name in ("dt", "t"):
-            return "not known here: only consts and params declared above are"
+            self._report_too_early(node, params=params)
+            return None
         return "not declared in this neuron"
+
+    def _report_too_early(self, node: ast.Name, *, params: bool) -> None:
+        """A declared name that has no value where declarations are worked out."""
+        declaration = self.flat.declarations.get(node.name)
+        what = "a param" if isinstance(declaration, ast.Param) else "a const"
+        above = isinstance(declaration, ast.Const) or (
+            params and isinstance(declaration, ast.Param)
+        )
+        allowed = "consts and params" if params else "consts"
+        self.report.add(
+            "E0208",
+            node.span,
+            f"`{node.name}` has no value here",
+            label=f"{what} is declared further down" if above else f"only {allowed} have one",
+            secondary=()
+            if declaration is None
+            else (Label(identifier(declaration).span, "declared here"),),
+            help="move its declaration above this one" if above else (),
+        )
 
     def param_ref(self, name: str, node: ast.Name) -> m.Ref:
         """A use of a param."""
@@ -86,13 +109,14 @@ class Declarations:
 
     def _elaborator(self, name: str, *, params: bool) -> Elaborator:
         scope = self.flat.scopes[name]
-        local = {key: (f, scope) for key, f in self.functions.items()}
         return Elaborator(
             self.report,
             scope,
             lambda node: self.value(node, params=params),
             lambda: [*self.consts, *(self.params if params else ()), "pi", "inf"],
-            functions={**scope.functions, **local},
+            functions=scope.functions,
+            locals=self.functions,
+            members=lambda node: self.value(node, params=params),
         )
 
     def _const(self, name: str, node: ast.Const) -> None:
@@ -127,6 +151,10 @@ class Declarations:
         self.params[name] = m.ParamModel(
             name, type, default, value, interval, node.learnable is not None, via, node.name.span
         )
+        check_boolean_param(node, type, self.report)
+        check_via_range(node, self.params[name], self.report)
+        if type is m.Type.BOOLEAN:
+            return
         if interval is not None and isinstance(value, float | int) and not _inside(value, interval):
             self.report.add(
                 "E0404",
@@ -178,7 +206,8 @@ def _inside(value: float, interval: m.IntervalModel) -> bool:
     return above and below and not math.isnan(value)
 
 
-def _identifier(declaration: ast.Declaration) -> ast.Identifier:
+def identifier(declaration: ast.Declaration) -> ast.Identifier:
+    """The name that a declaration declares."""
     if isinstance(declaration, ast.Input | ast.Output):
         return declaration.names[0]
     return declaration.name

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from neurodsl.diagnostics import Report, Span
 from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
+from neurodsl.sema.builtins import BUILTINS
 from neurodsl.sema.evaluate import evaluate
 from neurodsl.sema.imports import Scope
+from neurodsl.sema.limits import Limits
 
 REAL, BOOLEAN, SPIKE = m.Type.REAL, m.Type.BOOLEAN, m.Type.SPIKE
 Resolved = m.Expr | None
@@ -40,17 +42,43 @@ class Elaborator:
     names: Callable[[], list[str]]
     surrogate: SurrogateResolver | None = None
     functions: Mapping[str, tuple[ast.Function, Scope]] = field(default_factory=dict)
+    """The functions of the file."""
+    locals: Mapping[str, tuple[ast.Function, Scope]] = field(default_factory=dict)
+    """The neuron's own functions; they see what `members` finds besides their parameters."""
+    members: Callable[[ast.Name], Resolved | str] | None = None
     hidden: Callable[[str, m.Expr], m.Expr] | None = None
-    """Makes a hidden variable of a value that is read more than once."""
-    inlining: tuple[str, ...] = ()
+    """Makes a hidden variable of a value that is read more than once; None where there is no place for one."""
+    inlining: tuple[ast.Function, ...] = ()
+    """The functions that are being put in, the outermost first."""
+    limits: Limits = field(default_factory=Limits)
 
     def expression(self, node: ast.Expression) -> Resolved:
         """A typed expression of any type."""
-        return _RULES[type(node)](self, node)
+        limits = self.limits
+        if self.inlining and limits.reached(self.report, self.inlining[0].name, node.span):
+            return None
+        limits.depth += 1
+        try:
+            return _RULES[type(node)](self, node)
+        finally:
+            limits.depth -= 1
+
+    def arm(self) -> Elaborator:
+        """For an arm of a selection: nothing of it is computed before the selection, so that nothing leaks from it."""
+        return self if self.hidden is None else replace(self, hidden=None)
 
     def real(self, node: ast.Expression) -> Resolved:
         """A real; a spike counts as 0 or 1."""
-        value = self.expression(node)
+        return self.as_real(self.expression(node), node)
+
+    def reals(self, nodes: tuple[ast.Expression, ...]) -> tuple[m.Expr, ...] | None:
+        """All of several reals, or None."""
+        values = [self.real(node) for node in nodes]
+        known = tuple(value for value in values if value is not None)
+        return known if len(known) == len(values) else None
+
+    def as_real(self, value: Resolved, node: ast.Expression) -> Resolved:
+        """A value that must not be a boolean."""
         if value is not None and value.type is BOOLEAN:
             self.report.add(
                 "E0302",
@@ -64,7 +92,10 @@ class Elaborator:
 
     def condition(self, node: ast.Expression) -> Resolved:
         """A boolean or a spike."""
-        value = self.expression(node)
+        return self.as_condition(self.expression(node), node)
+
+    def as_condition(self, value: Resolved, node: ast.Expression) -> Resolved:
+        """A value that must not be a real."""
         if value is not None and value.type is REAL:
             self.report.add(
                 "E0301",
@@ -89,7 +120,7 @@ class Elaborator:
         if node.name in constants:
             return literal(constants[node.name], node.span)
         value = self.lookup(node)
-        if isinstance(value, str):
+        if isinstance(value, str) and not self._is_function(node):
             close = nearest(node.name, self.names())
             self.report.add(
                 "E0201",
@@ -98,25 +129,42 @@ class Elaborator:
                 label=value,
                 help=f"did you mean `{close}`?" if close else (),
             )
-            return None
-        return value
+        return None if isinstance(value, str) else value
+
+    def _is_function(self, node: ast.Name) -> bool:
+        name = node.name
+        if name not in BUILTINS and name not in self.functions and name not in self.locals:
+            return False
+        inside = ", ".join(BUILTINS[name].arguments) if name in BUILTINS else "…"
+        self.report.add(
+            "E0209",
+            node.span,
+            f"the function `{name}` stands here without its arguments",
+            label="a function is no value",
+            help=f"call it: {name}({inside})",
+        )
+        return True
 
     # --- operators ---
 
     def unary(self, node: ast.Unary) -> Resolved:
         if node.operator == "not":
-            inner = self.condition(node.operand)
+            inner = self.as_condition(self.expression(node.operand), node.operand)
             return None if inner is None else m.Not(inner, **typed(inner.type, node.span, inner))
-        inner = self.real(node.operand)
+        inner = self.as_real(self.expression(node.operand), node.operand)
         if inner is None or node.operator == "+":
             return inner
         return folded(m.Negate(inner, **typed(REAL, node.span, inner)))
 
     def chain(self, node: ast.Chain) -> Resolved:
-        parts = [self.real(operand) for operand in node.operands]
-        if any(part is None for part in parts):
+        parts: list[m.Expr] = []
+        for operand in node.operands:  # a loop, not `reals`: each level of nesting takes two frames
+            value = self.as_real(self.expression(operand), operand)
+            if value is not None:
+                parts.append(value)
+        if len(parts) < len(node.operands):
             return None
-        operands = tuple(part for part in parts if part is not None)
+        operands = tuple(parts)
         for operator, part in zip(node.operators, operands[1:], strict=True):
             if operator == "/" and isinstance(part, m.Literal) and part.value == 0:
                 self.report.add(
@@ -130,15 +178,15 @@ class Elaborator:
         return folded(m.Chain(node.operators, operands, **typed(REAL, node.span, *operands)))
 
     def power(self, node: ast.Power) -> Resolved:
-        base, exponent = self.real(node.base), self.real(node.exponent)
+        base = self.as_real(self.expression(node.base), node.base)
+        exponent = self.as_real(self.expression(node.exponent), node.exponent)
         if base is None or exponent is None:
             return None
         return folded(m.Power(base, exponent, **typed(REAL, node.span, base, exponent)))
 
     def comparison(self, node: ast.Comparison) -> Resolved:
-        parts = [self.real(operand) for operand in node.operands]
-        operands = tuple(part for part in parts if part is not None)
-        if len(operands) < len(parts):
+        operands = self.reals(node.operands)
+        if operands is None:
             return None
         return m.Comparison(node.operators, operands, **typed(BOOLEAN, node.span, *operands))
 
@@ -159,8 +207,9 @@ class Elaborator:
         return m.Logic(node.operator, operands, **typed(BOOLEAN, node.span, *operands))
 
     def conditional(self, node: ast.Conditional) -> Resolved:
-        condition = self.condition(node.condition)
-        then, otherwise = self.expression(node.then), self.expression(node.otherwise)
+        condition = self.as_condition(self.expression(node.condition), node.condition)
+        arm = self.arm()
+        then, otherwise = arm.expression(node.then), arm.expression(node.otherwise)
         if condition is None or then is None or otherwise is None:
             return None
         return self.select(condition, then, otherwise, node.span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
 
 from neurodsl.diagnostics import CompileError, Label, Report, Span
 from neurodsl.diagnostics.suggest import nearest
@@ -120,6 +121,15 @@ class Files:
 
     def _file(self, item: ast.Import, scope: Scope) -> Scope | None:
         assert item.path is not None
+        if PurePosixPath(item.path).is_absolute() or PureWindowsPath(item.path).is_absolute():
+            self.report.add(
+                "E0501",
+                item.span,
+                "the path of an import is relative to this file",
+                label="this one is absolute",
+                help='write it as in `from "../neurons/lif.neuron" import LIF`',
+            )
+            return None
         try:
             name, text = self._loader(scope.name, item.path)
         except (OSError, UnicodeDecodeError) as error:

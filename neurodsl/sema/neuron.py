@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from neurodsl.diagnostics import Report
+from neurodsl.diagnostics import Label, Report
 from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import statement_text
 from neurodsl.sema import model as m
-from neurodsl.sema.builtins import BUILTINS
-from neurodsl.sema.declarations import Declarations
-from neurodsl.sema.elaborate import Elaborator, typed
+from neurodsl.sema.builtins import BUILTINS, RESERVED
+from neurodsl.sema.declarations import Declarations, identifier
+from neurodsl.sema.elaborate import Elaborator
 from neurodsl.sema.equations import equations
 from neurodsl.sema.imports import Scope
 from neurodsl.sema.inherit import FlatNeuron
-from neurodsl.sema.surrogates import Surrogates, not_yet
+from neurodsl.sema.limits import Limits
+from neurodsl.sema.solvers import advance, is_supported
+from neurodsl.sema.surrogates import Surrogates
 
 Kind = m.SymbolKind
 
@@ -34,12 +36,13 @@ class NeuronBuilder:
         self.updated: set[str] = set()
         self.uses: list[m.SurrogateModel] = []
         self.uses_t = self.uses_dt = False
-        self.later = {
-            statement.target.name
-            for phase, _ in flat.phases.values()
-            for statement in phase.statements
-        }
-        self.taken = {*flat.declarations, *self.later}
+        self.limits = Limits()
+        self.later: dict[str, ast.Identifier] = {}
+        for name in m.PhaseName:
+            if name.value in flat.phases:
+                for statement in flat.phases[name.value][0].statements:
+                    self.later.setdefault(statement.target.name, statement.target)
+        self.taken = {*flat.declarations, *self.later, *BUILTINS, *RESERVED}
 
     def build(self) -> m.NeuronModel:
         """The model. Where something was reported it is not whole."""
@@ -71,6 +74,16 @@ class NeuronBuilder:
 
     def _lookup(self, node: ast.Name) -> m.Expr | str | None:
         name, declared = node.name, self.declared
+        if name in self.locals and name not in declared.poisoned:
+            declared.used.add(name)
+            type, level = self.locals[name]
+            return m.Ref(name, Kind.LOCAL, type=type, level=level, span=node.span)
+        value = self._member(node)
+        return self._missing(node) if isinstance(value, str) else value
+
+    def _member(self, node: ast.Name) -> m.Expr | str | None:
+        """What is declared, which the neuron's own functions see too."""
+        name, declared = node.name, self.declared
         declared.used.add(name)
         if name in declared.poisoned:
             return None
@@ -82,16 +95,13 @@ class NeuronBuilder:
             return _ref(name, Kind.INPUT, node)
         if name in declared.states:
             return _ref(name, Kind.STATE, node)
-        if name in self.locals:
-            type, level = self.locals[name]
-            return m.Ref(name, Kind.LOCAL, type=type, level=level, span=node.span)
         if name == "t":
             self.uses_t = True
             return _ref("t", Kind.T, node)
         if name == "dt":
             self.uses_dt = True
             return m.Ref("dt", Kind.DT, type=m.Type.REAL, level=m.Level.PARAM, span=node.span)
-        return self._missing(node)
+        return "not declared in this neuron"
 
     def _missing(self, node: ast.Name) -> str | None:
         if node.name not in self.later:
@@ -101,6 +111,7 @@ class NeuronBuilder:
             node.span,
             f"`{node.name}` is used before it is assigned",
             label="has no value yet",
+            secondary=(Label(self.later[node.name].span, "assigned here first"),),
             help="statements run from top to bottom; a `state` keeps a value from the step before",
         )
         return None
@@ -114,15 +125,17 @@ class NeuronBuilder:
         def hidden(name: str, value: m.Expr) -> m.Expr:
             return self._hidden(name, value, phase, text)
 
-        local = {name: (f, self.flat.scopes[name]) for name, f in self.declared.functions.items()}
         return Elaborator(
             self.report,
             scope,
             self._lookup,
             self._names,
             self._surrogate,
-            {**scope.functions, **local},
+            scope.functions,
+            self.declared.functions,
+            self._member,
             hidden,
+            limits=self.limits,
         )
 
     def _surrogate(self, call: ast.Expression | None, owner: Elaborator) -> m.SurrogateUse | None:
@@ -201,6 +214,7 @@ class NeuronBuilder:
             target.span,
             f"cannot assign to {kind}",
             label=f"`{name}` is {kind}",
+            secondary=(Label(identifier(self.flat.declarations[name]).span, "declared here"),),
             help="assign to a state, or to a new name",
         )
         return False
@@ -208,32 +222,45 @@ class NeuronBuilder:
     def _system(self, lines: list[ast.Derivative], scope: Scope, phase: m.PhaseName) -> None:
         """Adjacent `d…/dt` lines: all read the old values. Euler: `v + dt * f`."""
         stepped: list[tuple[ast.Derivative, m.Expr]] = []
-        self.uses_dt = True
+        self._check_once(lines)
         for line in lines:
-            text = statement_text(line)
-            if line.solver is not None and (
-                line.solver.name.name != "euler" or line.solver.arguments
-            ):
-                not_yet(self.report, line.solver, f"`by {line.solver.name.name}`")
-                self.updated.add(line.target.name)
-                continue
-            f = self._elaborator(scope, phase, text).real(line.value)
-            if not self._is_state(line.target) or f is None:
-                self.updated.add(line.target.name)
-                continue
-            self.declared.used.add(line.target.name)
-            stepped.append((line, _euler(line, f)))
-        alone = len(stepped) == 1
-        for place, (line, value) in enumerate(stepped):
-            if not alone:
-                value = self._hidden(f"{line.target.name}_next", value, phase, statement_text(line))
-                stepped[place] = (line, value)
-        for line, value in stepped:
             self.updated.add(line.target.name)
+            elaborator = self._elaborator(scope, phase, statement_text(line))
+            f = elaborator.real(line.value)
+            if is_supported(line, self.report) and self._is_state(line.target) and f is not None:
+                self.declared.used.add(line.target.name)
+                self.uses_dt = True
+                stepped.append((line, advance(line, f)))
+        alone = len(stepped) == 1
+        if not alone:
+            stepped = [
+                (
+                    line,
+                    self._hidden(f"{line.target.name}_next", value, phase, statement_text(line)),
+                )
+                for line, value in stepped
+            ]
+        for line, value in stepped:
             text = statement_text(line)
             self.statements.append(
                 m.Statement(line.target.name, value, phase, text, not alone, line.span)
             )
+
+    def _check_once(self, lines: list[ast.Derivative]) -> None:
+        """A system has one line a state."""
+        seen: dict[str, ast.Identifier] = {}
+        for line in lines:
+            name = line.target.name
+            if name in seen:
+                self.report.add(
+                    "E0413",
+                    line.target.span,
+                    f"`d{name}/dt` stands twice in one system",
+                    label="the second time",
+                    secondary=(Label(seen[name].span, "the first time"),),
+                    help="adjacent lines are one system: add the two right sides up",
+                )
+            seen.setdefault(name, line.target)
 
     def _is_state(self, target: ast.Identifier) -> bool:
         if target.name in self.declared.states:
@@ -257,7 +284,17 @@ class NeuronBuilder:
         for output in self.flat.outputs.names:
             name = output.name
             self.declared.used.add(name)
-            if name in self.declared.states or name in self.locals:
+            if name in found:
+                self.report.add("E0202", output.span, f"the output `{name}` is listed twice")
+            elif name in self.locals and self.locals[name][0] is m.Type.BOOLEAN:
+                self.report.add(
+                    "E0302",
+                    output.span,
+                    f"the output `{name}` is a boolean",
+                    label="an output is a number or a spike",
+                    help=f"assign `1 if … else 0` to `{name}`",
+                )
+            elif name in self.declared.states or name in self.locals:
                 found.append(name)
             elif name not in self.declared.poisoned:
                 close = nearest(name, [*self.locals, *self.declared.states])
@@ -290,20 +327,10 @@ class NeuronBuilder:
                 yield "input", declaration.names[0]
             elif isinstance(declaration, ast.Param):
                 yield "param", declaration.name
-        for name, identifier in self.first.items():
+        for name, first in self.first.items():
             if name not in self.declared.used:
-                yield "local", identifier
+                yield "local", first
 
 
 def _ref(name: str, kind: Kind, node: ast.Name) -> m.Ref:
     return m.Ref(name, kind, type=m.Type.REAL, level=m.Level.STEP, span=node.span)
-
-
-def _euler(line: ast.Derivative, f: m.Expr) -> m.Expr:
-    span = line.span
-    v = m.Ref(
-        line.target.name, Kind.STATE, type=m.Type.REAL, level=m.Level.STEP, span=line.target.span
-    )
-    dt = m.Ref("dt", Kind.DT, type=m.Type.REAL, level=m.Level.PARAM, span=span)
-    step = m.Chain(("*",), (dt, f), **typed(m.Type.REAL, span, dt, f))
-    return m.Chain(("+",), (v, step), **typed(m.Type.REAL, span, v, step))

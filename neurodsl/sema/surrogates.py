@@ -9,6 +9,7 @@ from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
 from neurodsl.sema.calls import bind
+from neurodsl.sema.checks.surrogates import check_agreement
 from neurodsl.sema.elaborate import Elaborator
 from neurodsl.sema.imports import Scope
 
@@ -88,6 +89,8 @@ class Surrogates:
 
     def _made(self, surrogate: ast.Surrogate, home: Scope) -> m.SurrogateModel | None:
         names = [p.name.name for p in surrogate.parameters]
+        if not self._has_parameters(surrogate):
+            return None
         values: dict[str, m.Expr] = {
             name: m.Ref(
                 name,
@@ -122,6 +125,22 @@ class Surrogates:
                 return None
         return self._checked(surrogate, names, tuple(defaults), lines)
 
+    def _has_parameters(self, surrogate: ast.Surrogate) -> bool:
+        """A surrogate needs `u` at least."""
+        from neurodsl.sema.checks.functions import check_parameters
+
+        check_parameters(surrogate.name, surrogate.parameters, self.report)
+        if surrogate.parameters:
+            return True
+        self.report.add(
+            "E0406",
+            surrogate.name.span,
+            f"the surrogate `{surrogate.name.name}` has no `u`",
+            label="needs a first parameter: what the spike is a step of",
+            help=f"write `surrogate {surrogate.name.name}(u):`",
+        )
+        return False
+
     def _checked(
         self,
         surrogate: ast.Surrogate,
@@ -152,9 +171,11 @@ class Surrogates:
         parts = [
             None if p is None else renamed(p, first) for p in (primitive, lines.get("gradient"))
         ]
-        return m.SurrogateModel(
+        model = m.SurrogateModel(
             surrogate.name.name, defaults, parts[0], parts[1], span=surrogate.name.span
         )
+        check_agreement(model, self.report)
+        return model
 
 
 def renamed(e: m.Expr, first: str) -> m.Expr:
@@ -175,8 +196,6 @@ def not_yet(report: Report, node: ast.Node, what: str) -> None:
     report.add(
         "E0901",
         node.span,
-        f"{what} is not yet supported"
-        if not what.endswith("s")
-        else f"{what} are not yet supported",
+        f"not yet supported: {what}",
         label="not in this release",
     )

@@ -59,6 +59,28 @@ ENTRIES: tuple[Entry, ...] = (
         right="function gate(z) = 1 / (1 + z * z)\n\n" + RIGHT.replace("(x - v)", "gate(x - v)"),
     ),
     changed(
+        "E0208",
+        "a name that has no value yet",
+        "A const is made of consts above it. A param's default may use consts and params above it, a state's first "
+        "value all consts and params. Inputs, states, `t` and locals have a value only in the phases.",
+        "    param threshold = 1.0\n",
+        "    param threshold = 2 * v\n",
+    ),
+    changed(
+        "E0209",
+        "a function without its arguments",
+        "A function is no value. It is called, with brackets.",
+        "(x - v) / tau",
+        "(x - tanh) / tau",
+    ),
+    changed(
+        "E0210",
+        "unknown solver",
+        "After `by` stands the name of a solver.",
+        "(x - v) / tau",
+        "(x - v) / tau by eulr",
+    ),
+    changed(
         "E0501",
         "an import cannot be read",
         "The path of an import is relative to the folder of the file that it stands in.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodsl.diagnostics.catalogue.entry import Entry
 from neurodsl.diagnostics.catalogue.examples import RIGHT, changed
+from neurodsl.diagnostics.diagnostic import Severity
 
 _SURROGATE = "surrogate tent(u, width = 1.0):\n    primitive = clip(u / width, 0, 1)\n\n"
 _WITH_SURROGATE = _SURROGATE + RIGHT.replace("v - threshold)", "v - threshold, tent())")
@@ -46,8 +47,9 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     changed(
         "E0406",
-        "a primitive without u",
-        "The primitive of a surrogate is differentiated by its first parameter and must depend on it.",
+        "a surrogate without u",
+        "The first parameter of a surrogate is what the spike is a step of. Its primitive is differentiated by it and "
+        "must depend on it.",
         "primitive = clip(u / width, 0, 1)",
         "primitive = width / 2",
         right=_WITH_SURROGATE,
@@ -84,7 +86,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "E0411",
-        changed("E0411", "", "", "LIF", "LIF").severity,
+        Severity.ERROR,
         "nothing to compile",
         "A file must define at least one neuron or surrogate of its own; imported ones do not count.",
         "function gate(z) = 1 / (1 + z * z)\n",
@@ -96,6 +98,42 @@ ENTRIES: tuple[Entry, ...] = (
         "A neuron has at least one input and one output.",
         "    output s\n",
         "",
+    ),
+    changed(
+        "E0413",
+        "two derivatives of one state",
+        "Adjacent `d…/dt` lines are one system, which has one line for a state.",
+        "        dv/dt = (x - v) / tau\n",
+        "        dv/dt = -v / tau\n        dv/dt = x / tau\n",
+    ),
+    Entry(
+        "E0414",
+        Severity.ERROR,
+        "functions too large to write out",
+        "A function is put in where it is called. Functions that call functions that call functions can so become "
+        "larger than any machine can hold; values in between, on lines of their own, keep them small.",
+        "".join(f"function f{k}(z) = f{k + 1}(z) * f{k + 1}(-z)\n" for k in range(20))
+        + "function f20(z) = z\n\n"
+        + RIGHT.replace("(x - v)", "f0(x - v)"),
+        "function square(z) = z * z\n\n" + RIGHT.replace("(x - v)", "square(x - v)"),
+    ),
+    changed(
+        "E0415",
+        "a learnable param that no gradient can reach",
+        "A gradient passes arithmetic, arms of selections and `spike`; comparisons, conditions that are booleans, "
+        "`detach`, `round` and the like end it. A param behind them would never change.",
+        "spike(v - threshold)",
+        "spike(v - floor(threshold))",
+        right=RIGHT.replace("threshold = 1.0", "threshold = 1.0 learnable"),
+    ),
+    changed(
+        "E0416",
+        "a gradient that is not the primitive's",
+        "Where a surrogate gives both, the gradient must be the derivative of the primitive (it is compared at some "
+        "points, with the parameters' defaults). To use another derivative leave the primitive out.",
+        "    primitive = clip(u / width, 0, 1)\n",
+        "    primitive = clip(u / width, 0, 1)\n    gradient = u / width\n",
+        right=_WITH_SURROGATE,
     ),
     changed(
         "E0901",

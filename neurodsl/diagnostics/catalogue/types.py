@@ -57,4 +57,14 @@ ENTRIES: tuple[Entry, ...] = (
         "via log",
         right=RIGHT.replace("in (1, inf)", "in (1, inf) learnable via exp"),
     ),
+    changed(
+        "E0308",
+        "a boolean param with a number's parts",
+        "A boolean param is true or false. It has no interval and cannot be learnt.",
+        "param leaky = true",
+        "param leaky = true learnable",
+        right=RIGHT.replace(
+            "    param threshold", "    param leaky = true\n    param threshold"
+        ).replace("dv/dt = (x - v) / tau", "dv/dt = (x - v) / tau if leaky else x"),
+    ),
 )

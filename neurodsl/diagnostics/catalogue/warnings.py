@@ -28,4 +28,30 @@ ENTRIES: tuple[Entry, ...] = (
         right=_TWO,
         severity=Severity.WARNING,
     ),
+    changed(
+        "W0603",
+        "a fire that cannot depend on the state",
+        "The spike reads no state, so what the neuron integrates has no effect on when it fires.",
+        "spike(v - threshold)",
+        "spike(x - threshold)",
+        severity=Severity.WARNING,
+    ),
+    changed(
+        "W0604",
+        "no gradient to an input",
+        "The only way from the input to the outputs leads through a step that passes no gradient, such as a "
+        "comparison, `round` or `detach`. Layers before this neuron would not learn.",
+        "(x - v) / tau",
+        "(round(x) - v) / tau",
+        severity=Severity.WARNING,
+    ),
+    changed(
+        "W0605",
+        "an output assigned in reset",
+        "With `detach_reset=True`, or where the line detaches the spike itself, no gradient passes from the output to "
+        "the spike. Outputs are better assigned in `fire`.",
+        "        v = 0.0 if s else v\n",
+        "        v = 0.0 if s else v\n        s = 2 * s\n",
+        severity=Severity.WARNING,
+    ),
 )
