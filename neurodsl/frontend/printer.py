@@ -10,13 +10,45 @@ _CONDITIONAL, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM
 """How tightly each form binds, loosest first."""
 
 
+Printed = dict[int, tuple[str, int]]
+"""Of each node, by its id: its text, and how tightly it binds."""
+
+
 def expression_text(node: ast.Expression) -> str:
     """An expression on one line; parsed again it gives the same tree."""
-    return _expression(node)[0]
+    order = [node]
+    for parent in order:  # grows while it is walked: no recursion, however deep the tree
+        order.extend(_operands(parent))
+    printed: Printed = {}
+    for one in reversed(order):
+        printed[id(one)] = _expression(one, printed)
+    return printed[id(node)][0]
 
 
-def _expression(node: ast.Expression) -> tuple[str, int]:
-    """The text of a node and how tightly it binds."""
+def _operands(node: ast.Expression) -> tuple[ast.Expression, ...]:
+    match node:
+        case ast.Call():
+            return tuple(argument.value for argument in node.arguments)
+        case ast.Power():
+            return (node.base, node.exponent)
+        case ast.Unary():
+            return (node.operand,)
+        case ast.Chain() | ast.Comparison() | ast.Logic():
+            return node.operands
+        case ast.Conditional():
+            return (node.then, node.condition, node.otherwise)
+        case _:
+            return ()
+
+
+def _expression(node: ast.Expression, printed: Printed) -> tuple[str, int]:
+    """The text of a node whose operands are printed, and how tightly it binds."""
+
+    def at(operand: ast.Expression, level: int) -> str:
+        """The text of an operand where what binds less tightly than `level` needs brackets."""
+        text, own = printed[id(operand)]
+        return text if own >= level else f"({text})"
+
     match node:
         case ast.Number():
             return node.text, _ATOM
@@ -25,48 +57,40 @@ def _expression(node: ast.Expression) -> tuple[str, int]:
         case ast.Name():
             return node.name, _ATOM
         case ast.Call():
-            return _call(node), _ATOM
+            texts = [printed[id(argument.value)][0] for argument in node.arguments]
+            return f"{node.function.name}({_arguments(node.arguments, texts)})", _ATOM
         case ast.Power():
-            return f"{_at(node.base, _ATOM)}^{_at(node.exponent, _SIGN)}", _POWER
+            return f"{at(node.base, _ATOM)}^{at(node.exponent, _SIGN)}", _POWER
         case ast.Unary(operator="not"):
-            return f"not {_at(node.operand, _NOT)}", _NOT
+            return f"not {at(node.operand, _NOT)}", _NOT
         case ast.Unary():
-            return f"{node.operator}{_at(node.operand, _SIGN)}", _SIGN
+            return f"{node.operator}{at(node.operand, _SIGN)}", _SIGN
         case ast.Chain():
             own = _SUM if node.operators[0] in "+-" else _PRODUCT
-            return _row(node.operands, node.operators, own + 1), own
+            return _row([at(o, own + 1) for o in node.operands], node.operators), own
         case ast.Comparison():
-            return _row(node.operands, node.operators, _SUM), _COMPARISON
+            return _row([at(o, _SUM) for o in node.operands], node.operators), _COMPARISON
         case ast.Logic():
             own = _OR if node.operator == "or" else _AND
-            operators = (node.operator,) * (len(node.operands) - 1)
-            return _row(node.operands, operators, own + 1), own
+            texts = [at(o, own + 1) for o in node.operands]
+            return f" {node.operator} ".join(texts), own
         case ast.Conditional():
-            then, condition = _at(node.then, _OR), _at(node.condition, _OR)
-            return f"{then} if {condition} else {_at(node.otherwise, _CONDITIONAL)}", _CONDITIONAL
+            then, condition = at(node.then, _OR), at(node.condition, _OR)
+            return f"{then} if {condition} else {at(node.otherwise, _CONDITIONAL)}", _CONDITIONAL
 
 
-def _at(node: ast.Expression, level: int) -> str:
-    """The text of a node where what binds less tightly than `level` needs brackets."""
-    text, own = _expression(node)
-    return text if own >= level else f"({text})"
-
-
-def _row(operands: tuple[ast.Expression, ...], operators: tuple[str, ...], level: int) -> str:
-    parts = [_at(operands[0], level)]
+def _row(operands: list[str], operators: tuple[str, ...]) -> str:
+    parts = operands[:1]
     for operator, operand in zip(operators, operands[1:], strict=True):
-        parts += [operator, _at(operand, level)]
+        parts += [operator, operand]
     return " ".join(parts)
 
 
-def _call(node: ast.Call) -> str:
-    return f"{node.function.name}({_arguments(node.arguments)})"
-
-
-def _arguments(arguments: Iterable[ast.Argument]) -> str:
+def _arguments(arguments: Iterable[ast.Argument], texts: Iterable[str]) -> str:
+    """Arguments whose values are printed."""
     return ", ".join(
-        (f"{argument.keyword.name}=" if argument.keyword else "") + expression_text(argument.value)
-        for argument in arguments
+        (f"{argument.keyword.name}=" if argument.keyword else "") + text
+        for argument, text in zip(arguments, texts, strict=True)
     )
 
 
@@ -77,7 +101,8 @@ def statement_text(node: ast.Statement) -> str:
     text = f"d{node.target.name}/dt = {expression_text(node.value)}"
     if node.solver is None:
         return text
-    arguments = f"({_arguments(node.solver.arguments)})" if node.solver.arguments else ""
+    texts = [expression_text(argument.value) for argument in node.solver.arguments]
+    arguments = f"({_arguments(node.solver.arguments, texts)})" if texts else ""
     return f"{text} by {node.solver.name.name}{arguments}"
 
 
@@ -97,7 +122,7 @@ def declaration_text(node: ast.Declaration) -> str:
         case ast.Feedback():
             return f"feedback {node.name.name} from {node.source.name}"
         case ast.Noise():
-            return f"noise {node.name.name} ~ {_call(node.distribution)}"
+            return f"noise {node.name.name} ~ {expression_text(node.distribution)}"
         case ast.Function():
             parameters = parameters_text(node.parameters)
             return f"function {node.name.name}({parameters}) = {expression_text(node.body)}"

@@ -32,9 +32,15 @@ def analyse(
         report: where diagnostics go.
         loader: (importing text's name, path) -> (name, text); OSError if there is none.
         surrogate: replaces every spike's, such as `sigmoid(alpha=4.0)`; None leaves them as written.
+
+    Raises:
+        CompileError: an import failed, or `surrogate` is no expression.
     """
     files = Files(report, loader)
     scope = files.scope(tree, name, text)
+    if any(d.code.startswith(("E01", "E05")) for d in report.errors):
+        _tidy(report, name)  # what could not be imported is not unknown, too
+        report.raise_if_errors()
     builtin = files.library_surrogates()
     surrogates = Surrogates(report, builtin, _replacement(surrogate, scope, report))
     _check_functions(tree, scope, surrogates)

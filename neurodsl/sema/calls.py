@@ -26,7 +26,23 @@ def call(owner: Elaborator, node: ast.Call) -> m.Expr | None:
     if builtin.rule is Rule.SPIKE:
         return _spike(owner, node, builtin)
     given = bind(owner, node, builtin.arguments, builtin.fewest, builtin.most)
-    return None if given is None else _builtin(owner, node, builtin, given)
+    if given is None:
+        return None
+    if builtin.rule is Rule.SELECT:
+        choice = ast.Conditional(given["a"], given["condition"], given["b"], span=node.span)
+        return owner.conditional(choice)
+    if builtin.rule is Rule.DETACH:
+        inner = owner.expression(given["x"])
+        return None if inner is None else m.Detach(inner, **typed(inner.type, node.span, inner))
+    order = [key for key in builtin.arguments if key in given]
+    order += [key for key in given if key not in builtin.arguments]
+    parts = owner.reals(tuple(given[key] for key in order))
+    if parts is None:
+        return None
+    keywords = typed(m.Type.REAL, node.span, *parts)
+    if builtin.rule is Rule.POWER:
+        return folded(m.Power(parts[0], parts[1], **keywords))
+    return folded(m.Call(name, parts, **keywords))
 
 
 def _unknown(owner: Elaborator, node: ast.Call) -> None:
@@ -86,30 +102,6 @@ def bind(
         )
         return None
     return given
-
-
-def _builtin(
-    owner: Elaborator, node: ast.Call, row: Builtin, given: dict[str, ast.Expression]
-) -> m.Expr | None:
-    if row.rule is Rule.SELECT:
-        condition = owner.condition(given["condition"])
-        arm = owner.arm()
-        then, otherwise = arm.expression(given["a"]), arm.expression(given["b"])
-        if condition is None or then is None or otherwise is None:
-            return None
-        return owner.select(condition, then, otherwise, node.span)
-    if row.rule is Rule.DETACH:
-        inner = owner.expression(given["x"])
-        return None if inner is None else m.Detach(inner, **typed(inner.type, node.span, inner))
-    order = [name for name in row.arguments if name in given]
-    order += [name for name in given if name not in row.arguments]
-    parts = owner.reals(tuple(given[name] for name in order))
-    if parts is None:
-        return None
-    keywords = typed(m.Type.REAL, node.span, *parts)
-    if row.rule is Rule.POWER:
-        return folded(m.Power(parts[0], parts[1], **keywords))
-    return folded(m.Call(row.name, parts, **keywords))
 
 
 def _spike(owner: Elaborator, node: ast.Call, row: Builtin) -> m.Expr | None:

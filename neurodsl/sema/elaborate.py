@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 from neurodsl.diagnostics import Report, Span
@@ -59,7 +60,8 @@ class Elaborator:
             return None
         limits.depth += 1
         try:
-            return _RULES[type(node)](self, node)
+            rule = _RULES.get(type(node)) or _call_rule()
+            return rule(self, node)
         finally:
             limits.depth -= 1
 
@@ -73,9 +75,12 @@ class Elaborator:
 
     def reals(self, nodes: tuple[ast.Expression, ...]) -> tuple[m.Expr, ...] | None:
         """All of several reals, or None."""
-        values = [self.real(node) for node in nodes]
-        known = tuple(value for value in values if value is not None)
-        return known if len(known) == len(values) else None
+        known: list[m.Expr] = []
+        for node in nodes:
+            value = self.as_real(self.expression(node), node)
+            if value is not None:
+                known.append(value)
+        return tuple(known) if len(known) == len(nodes) else None
 
     def as_real(self, value: Resolved, node: ast.Expression) -> Resolved:
         """A value that must not be a boolean."""
@@ -157,14 +162,9 @@ class Elaborator:
         return folded(m.Negate(inner, **typed(REAL, node.span, inner)))
 
     def chain(self, node: ast.Chain) -> Resolved:
-        parts: list[m.Expr] = []
-        for operand in node.operands:  # a loop, not `reals`: each level of nesting takes two frames
-            value = self.as_real(self.expression(operand), operand)
-            if value is not None:
-                parts.append(value)
-        if len(parts) < len(node.operands):
+        operands = self.reals(node.operands)
+        if operands is None:
             return None
-        operands = tuple(parts)
         for operator, part in zip(node.operators, operands[1:], strict=True):
             if operator == "/" and isinstance(part, m.Literal) and part.value == 0:
                 self.report.add(
@@ -228,11 +228,6 @@ class Elaborator:
         type = then.type if len(kinds) == 1 else REAL
         return m.Select(condition, then, otherwise, **typed(type, span, condition, then, otherwise))
 
-    def call(self, node: ast.Call) -> Resolved:
-        from neurodsl.sema.calls import call
-
-        return call(self, node)
-
 
 def literal(value: float, span: Span) -> m.Literal:
     """A number."""
@@ -263,5 +258,12 @@ _RULES: dict[type, Callable[..., Resolved]] = {
     ast.Comparison: Elaborator.comparison,
     ast.Logic: Elaborator.logic,
     ast.Conditional: Elaborator.conditional,
-    ast.Call: Elaborator.call,
 }
+"""Each form's method; calls are apart, as they need this module. A level of nesting takes three frames at most."""
+
+
+@cache
+def _call_rule() -> Callable[..., Resolved]:
+    from neurodsl.sema.calls import call
+
+    return call
