@@ -1,4 +1,4 @@
-"""The codes of diagnostics: E01 syntax, E02 names, E03 types, E04 rules of the language, W warnings."""
+"""The codes of diagnostics: E01 syntax, E02 names, E03 types, E04 rules, E05 imports, E09 planned, W06 warnings."""
 
 from __future__ import annotations
 
