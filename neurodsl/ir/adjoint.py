@@ -31,6 +31,10 @@ class Adjoint:
     grad_scalars: tuple[Binding, ...]
 
 
+_TERMS = 8
+"""How many contributions to a gradient are added up in one line."""
+
+
 def differentiate(lowered: LoweredStep, *, full: bool) -> Adjoint:
     """The adjoint of one step; with gradients of scalars and of recorded values if `full`."""
     return _Adjoint(lowered, full=full).run()
@@ -114,8 +118,12 @@ class _Adjoint:
         negative, total = parts[0]
         if negative:
             total = Op("neg", (total,))
-        for negative, part in parts[1:]:
+        for count, (negative, part) in enumerate(parts[1:], 1):
             total = Op("sub" if negative else "add", (total, part))
+            if count % _TERMS == 0:  # trees stay shallow, however often a variable is read
+                partial = Var(self.names.fresh(f"{name}_sum"))
+                self.assigns.append(Assign(partial, total, note))
+                total = partial
         if isinstance(total, Op):
             target = Var(self.names.fresh(name))
             self.assigns.append(Assign(target, total, note))
