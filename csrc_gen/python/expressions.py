@@ -13,9 +13,11 @@ _SELECT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
 class PythonPrinter:
     """Prints expressions; `names` spells params, inputs, states and locals, `fn` is the runtime's module."""
 
-    def __init__(self, names: Mapping[str, str], surrogates: Mapping[int, str]) -> None:
+    def __init__(self, names: Mapping[str, str], surrogates: Mapping[int, str], like: str) -> None:
         self._names = names
         self._surrogates = surrogates
+        self._like = like
+        """A tensor of the states' dtype."""
         self.detach_spikes = False
         """Whether names of type spike are read as in `reset` lines."""
 
@@ -69,7 +71,11 @@ class PythonPrinter:
         return f"fn.invert({self.text(e.operand)})", _ATOM
 
     def select(self, e: m.Select) -> tuple[str, int]:
-        parts = ", ".join(self.text(part) for part in (e.condition, e.then, e.otherwise))
+        then = self.text(e.then)
+        numbers = m.Level.STEP not in (e.then.level, e.otherwise.level)
+        if e.type is m.Type.REAL and e.condition.level is m.Level.STEP and numbers:
+            then = f"fn.alike({self._like}, {then})"
+        parts = f"{self.text(e.condition)}, {then}, {self.text(e.otherwise)}"
         name = "choose" if e.condition.type is m.Type.SPIKE else "where"
         more = ", spiking" if name == "choose" else ""
         return f"fn.{name}({parts}{more})", _ATOM

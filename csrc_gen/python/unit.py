@@ -53,7 +53,7 @@ def _surrogates(writer: Writer, unit: CompilationUnit) -> dict[int, str]:
             spelt[id(surrogate)] = name
             parameters = ["u", *(key for key, _ in surrogate.parameters)]
             names = python_names(parameters)
-            printer = PythonPrinter(names, {})
+            printer = PythonPrinter(names, {}, "u")
             listed = ", ".join(names[key] for key in parameters)
             parts = []
             for part in (surrogate.primitive, surrogate.gradient):
@@ -75,7 +75,7 @@ class _Class:
         locals = [s.target for s in model.statements]
         every = [*model.inputs, *(s.name for s in model.states), *(p.name for p in model.params)]
         self.names = python_names(dict.fromkeys([*every, *locals])) | {"dt": "dt", "t": "t"}
-        self.printer = PythonPrinter(self.names, surrogates)
+        self.printer = PythonPrinter(self.names, surrogates, self.names[model.inputs[0]])
         self.params = [self.names[p.name] for p in model.params]
 
     def write(self, writer: Writer) -> None:

@@ -171,6 +171,13 @@ def where(condition: Value, a: Value, b: Value) -> Value:
     return a if condition else b
 
 
+def alike(tensor: Tensor, value: Value) -> Tensor:
+    """A value as a tensor of the dtype and device of another."""
+    if isinstance(value, Tensor):
+        return value
+    return torch.tensor(float(value), dtype=tensor.dtype, device=tensor.device)
+
+
 class _Choose(torch.autograd.Function):
     """`a if s else b` for a spike: its gradient is g * (a - b); the arm that is not taken gets exactly 0."""
 

@@ -16,7 +16,7 @@ class _Probe(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, probes: list[Any]) -> Tensor:
-        ctx.save_for_backward(output)
+        ctx.save_for_backward(output.new_empty(0))
         probes.append(ctx)
         return output.view_as(output)
 
@@ -31,7 +31,7 @@ class _Watched(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, state: Tensor, neuron: str, name: str, probes: list[Any]) -> Tensor:
-        ctx.save_for_backward(state)
+        ctx.save_for_backward(state.new_empty(0))
         ctx.neuron, ctx.name, ctx.probes = neuron, name, probes
         return state.view_as(state)
 
