@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -68,7 +69,7 @@ class FromSympy:
             var = self._variables[e.name]
             return Op("to_real", (var,)) if var.type is IRType.BOOL else var
         if e.is_number:
-            return Const(float(e))
+            return Const(_float(e))
         if e.is_Add:
             return self._sum(e)
         if e.is_Mul:
@@ -122,12 +123,16 @@ class FromSympy:
 
     def _product(self, e: Any) -> Expr:
         coefficient, factors = e.as_coeff_mul(rational=False)
-        if float(coefficient) == -1.0:
+        if coefficient.is_extended_real and float(coefficient) == -1.0:
             return Op("neg", (self._product_of(sympy.S.One, factors),))
         return self._product_of(coefficient, factors)
 
     def _product_of(self, coefficient: Any, factors: Iterable[Any]) -> Expr:
-        scalar: Expr | None = None if float(coefficient) == 1.0 else Const(float(coefficient))
+        scalar: Expr | None = (
+            None
+            if coefficient.is_extended_real and float(coefficient) == 1.0
+            else Const(_float(coefficient))
+        )
         above: Expr | None = None
         below: Expr | None = None
         for factor in factors:
@@ -151,6 +156,11 @@ class FromSympy:
         count, value = abs(int(exponent)), self.expression(base)
         power = _whole_power(value, count)
         return power if exponent > 0 else Op("div", (Const(1.0), power))
+
+
+def _float(e: Any) -> float:
+    """A number; NaN for what is none, such as a division by `x - x`."""
+    return float(e) if e.is_extended_real else math.nan
 
 
 def _whole_power(value: Expr, count: int) -> Expr:

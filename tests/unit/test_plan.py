@@ -8,8 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from unit.lif_model import lif
 
+import neurodsl
 from neurodsl.ir.interpret import backward, forward
 from neurodsl.ir.plan import make_plan
 
@@ -97,3 +99,15 @@ def test_same_bytes_in_every_process() -> None:
         )
         digests.add(done.stdout)
     assert len(digests) == 1
+
+
+def test_division_by_nothing_is_no_number() -> None:
+    """SymPy's complex infinity has no place in a kernel: the derivative by `z` is no finite number."""
+    text = "neuron N:\n    input x, z\n    output y\n    charge:\n        y = z / (x - x)\n"
+    module = neurodsl.load(text)
+    x, z = torch.ones(1, 1, 3), torch.ones(1, 1, 3, requires_grad=True)
+    y = module.N(backend="fused")(x, z)
+    assert y.isposinf().all()
+    y.sum().backward()
+    assert z.grad is not None
+    assert not z.grad.isfinite().any()
