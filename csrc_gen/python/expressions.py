@@ -26,6 +26,12 @@ class PythonPrinter:
         shown, own = _RULES[type(e)](self, e)
         return f"({shown})" if own < outer else shown
 
+    def tensor(self, e: m.Expr, outer: int = _SELECT) -> str:
+        """An expression that is a tensor, whatever its params are."""
+        if e.level is m.Level.STEP:
+            return self.text(e, outer)
+        return f"fn.alike({self._like}, {self.text(e)})"
+
     def literal(self, e: m.Literal) -> tuple[str, int]:
         if e.type is m.Type.BOOLEAN:
             return ("True" if e.value else "False"), _ATOM
@@ -71,10 +77,9 @@ class PythonPrinter:
         return f"fn.invert({self.text(e.operand)})", _ATOM
 
     def select(self, e: m.Select) -> tuple[str, int]:
-        then = self.text(e.then)
+        spread = e.type is m.Type.REAL and e.condition.level is m.Level.STEP
         numbers = m.Level.STEP not in (e.then.level, e.otherwise.level)
-        if e.type is m.Type.REAL and e.condition.level is m.Level.STEP and numbers:
-            then = f"fn.alike({self._like}, {then})"
+        then = self.tensor(e.then) if spread and numbers else self.text(e.then)
         parts = f"{self.text(e.condition)}, {then}, {self.text(e.otherwise)}"
         name = "choose" if e.condition.type is m.Type.SPIKE else "where"
         more = ", spiking" if name == "choose" else ""
@@ -94,8 +99,10 @@ class PythonPrinter:
             fired = "None"
         else:
             sign = ">" if e.strict else ">="
-            fired = f"{self.text(e.compared[0], _SUM)} {sign} {self.text(e.compared[1], _SUM)}"
-        shown = f"fn.spike({self.text(e.argument)}, {fired}, {surrogate}, ({arguments}), spiking)"
+            left = self.tensor(e.compared[0], _SUM)
+            fired = f"{left} {sign} {self.text(e.compared[1], _SUM)}"
+        u = self.tensor(e.argument)
+        shown = f"fn.spike({u}, {fired}, {surrogate}, ({arguments}), spiking)"
         return shown, _ATOM
 
 

@@ -6,7 +6,6 @@ are those that the language promises.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -241,7 +240,11 @@ class _Spike(torch.autograd.Function):
 
 
 def spike(
-    u: Value, fired: Value, surrogate: Surrogate, arguments: tuple[Value, ...], spiking: bool
+    u: Tensor,
+    fired: Tensor | None,
+    surrogate: Surrogate,
+    arguments: tuple[Value, ...],
+    spiking: bool,
 ) -> Value:
     """1 where `fired` (where u >= 0 if None), else 0; with `spiking` false, the surrogate's primitive at u.
 
@@ -254,7 +257,4 @@ def spike(
                 f"the surrogate {surrogate.name} has no primitive: spiking=False needs one"
             )
         return surrogate.primitive(u, *arguments)
-    if not isinstance(u, Tensor):
-        u = torch.tensor(float(u), dtype=torch.float64)
-        return float(u >= 0 if fired is None else fired) if not math.isnan(u) else 0.0
     return _apply(_Spike, u, u >= 0 if fired is None else fired, surrogate, arguments)
