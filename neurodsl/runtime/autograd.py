@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,88 +10,107 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from neurodsl.runtime.errors import StaleGraphError
-from neurodsl.runtime.kernels import Kernel, Kernels
+from neurodsl.runtime.launch import Plan, Setup
+from neurodsl.runtime.layouts import common_layout, empty_in, in_layout
+
+Layout = tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What stays the same between a forward pass and its backward pass.
+def run(
+    plan: Plan, numbers: Sequence[float], first_step: int, tensors: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, ...]:
+    """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
 
-    `scalars` holds numbers by name; tensors among them (0-dim) are listed in `tensor_scalars` and passed on their own.
+    Args:
+        plan: of the kernels.
+        numbers: one for each scalar of the plan; of those given as tensors, any.
+        first_step: the steps before this call.
+        tensors: inputs `[T, …]`, initial states `[…]`, scalars `[]`, all of one dtype and on one device.
+        keep: whether backward may follow.
     """
-
-    kernels: Kernels
-    neuron: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    states: tuple[str, ...]
-    scalars: dict[str, float | bool]
-    tensor_scalars: tuple[str, ...]
-    recorded: tuple[str, ...]
-    detached: bool
-    first_step: int
-    keep: bool
+    if keep:
+        function: Any = _Fused
+        results: tuple[Tensor, ...] = function.apply(plan, numbers, first_step, *tensors)
+        return results
+    return forward_pass(plan, numbers, first_step, tensors)[1]
 
 
-def run(call: Call, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`; `tensors` are inputs, initial states, scalars."""
-    function: Any = _Fused
-    results: tuple[Tensor, ...] = function.apply(call, *tensors)
-    return results
+def forward_pass(
+    plan: Plan, numbers: Sequence[float], first_step: int, tensors: Sequence[Tensor]
+) -> tuple[list[Tensor], tuple[Tensor, ...], list[Tensor], Layout]:
+    """The tensors as the kernel got them, the results, what was saved, and the layout of all of them."""
+    setup, first = plan.setup, tensors[0]
+    layout = common_layout(first)
+    given = [in_layout(tensor, layout) for tensor in tensors]
+    steps = first.shape[0]
+    made = [empty_in(first, layout) for _ in setup.outputs]
+    made += [empty_in(first, layout, step=True) for _ in setup.states]
+    made += [empty_in(first, layout) for _ in setup.recorded]
+    saved = [empty_in(first, layout) for _ in plan.saved]
+    if not steps:
+        for place in range(len(setup.states)):
+            made[len(setup.outputs) + place].copy_(given[len(setup.inputs) + place])
+    elif neurons := first.numel() // steps:
+        plan.forward([*given, *made, *saved], numbers, (steps, neurons, first_step))
+    return given, tuple(made), saved, layout
+
+
+def backward_pass(
+    plan: Plan,
+    numbers: Sequence[float],
+    first_step: int,
+    given: Sequence[Tensor],
+    saved: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    needed: Sequence[bool],
+    layout: Layout,
+) -> list[Tensor | None]:
+    """The gradients of the given tensors, None where none is needed; `gradients` are those of the results."""
+    setup, first = plan.setup, given[0]
+    steps = first.shape[0]
+    incoming = [None if g is None else in_layout(g, layout) for g in gradients]
+    scalars = len(given) - len(setup.tensor_scalars)
+    wanted: list[Tensor | None] = []
+    for place, wants in enumerate(needed):
+        if not wants:
+            wanted.append(None)
+        elif place >= scalars:
+            wanted.append(torch.zeros_like(given[place]))
+        else:
+            wanted.append(empty_in(first, layout, step=place >= len(setup.inputs)))
+    if not steps:
+        _pass_through(setup, wanted, incoming)
+    elif neurons := first.numel() // steps:
+        tensors = [*given, *saved, *incoming, *wanted]
+        plan.backward(tensors, numbers, (steps, neurons, first_step))
+    return wanted
 
 
 class _Fused(torch.autograd.Function):
-    """Inputs `[T, …]`, initial states `[…]`, scalars `[]`; all of one dtype, on the CPU."""
-
     @staticmethod
-    def forward(ctx: Any, call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, plan: Plan, numbers: Sequence[float], first_step: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        tensors = tuple(tensor.contiguous() for tensor in tensors)
-        first = tensors[0]
-        dtype = str(first.dtype).removeprefix("torch.")
-        kernel = call.kernels.get("forward_train", dtype) if call.keep else None
-        kernel = kernel or call.kernels.get("forward", dtype)
-        assert kernel is not None
-        known = _given(call, tensors)
-        saved = [a["name"] for a in kernel.arguments if a["role"] == "saved"]
-        made: dict[tuple[str, str], Tensor] = {}
-        made |= {("output", name): torch.empty_like(first) for name in call.outputs}
-        made |= {
-            ("final_state", name): torch.empty_like(first[0])
-            if len(first)
-            else known["initial_state", name].clone()
-            for name in call.states
-        }
-        made |= {("recorded", name): torch.empty_like(first) for name in call.recorded}
-        made |= {("saved", _of_name(kernel, name)): torch.empty_like(first) for name in saved}
-        _launch(kernel, call, {**known, **made}, first)
-        kept = [made["saved", _of_name(kernel, name)] for name in saved]
-        ctx.save_for_backward(*tensors, *kept)
-        ctx.call, ctx.count, ctx.kept = call, len(tensors), [_of_name(kernel, n) for n in saved]
-        return tuple(value for (role, _), value in made.items() if role != "saved")
+        given, results, saved, layout = forward_pass(plan, numbers, first_step, tensors)
+        ctx.save_for_backward(*given, *saved)
+        ctx.call = plan, numbers, first_step, layout
+        return results
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        call: Call = ctx.call
+        plan, numbers, first_step, layout = ctx.call
+        setup: Setup = plan.setup
         try:
             everything = ctx.saved_tensors
         except RuntimeError as error:
-            raise stale(call.neuron, call.states) from error
-        tensors, kept = everything[: ctx.count], everything[ctx.count :]
-        first = tensors[0]
-        known = _given(call, tensors)
-        known |= {("saved", name): tensor for name, tensor in zip(ctx.kept, kept, strict=True)}
-        known |= _incoming(call, gradients)
-        wanted = _wanted(call, ctx.needs_input_grad[1:], tensors)
-        dtype = str(first.dtype).removeprefix("torch.")
-        kernel = call.kernels.get("backward", dtype, detached=call.detached)
-        assert kernel is not None
-        given = {key: value for key, value in wanted.items() if value is not None}
-        _launch(kernel, call, {**known, **given}, first)
-        if not len(first):
-            _pass_through(call, given, known)
-        return (None, *wanted.values())
+            raise stale(setup.neuron, setup.states) from error
+        count = len(everything) - len(plan.saved)
+        given, saved = everything[:count], everything[count:]
+        needed = ctx.needs_input_grad[3:]
+        made = backward_pass(plan, numbers, first_step, given, saved, gradients, needed, layout)
+        return (None, None, None, *made)
 
 
 def stale(neuron: str, states: Sequence[str]) -> StaleGraphError:
@@ -105,79 +123,12 @@ def stale(neuron: str, states: Sequence[str]) -> StaleGraphError:
     )
 
 
-def _of_name(kernel: Kernel, argument: str) -> str:
-    of: str = next(a.get("of", a["name"]) for a in kernel.arguments if a["name"] == argument)
-    return of
-
-
-def _given(call: Call, tensors: Sequence[Tensor]) -> dict[tuple[str, str], Tensor]:
-    roles = [("input", name) for name in call.inputs]
-    roles += [("initial_state", name) for name in call.states]
-    roles += [("scalar", name) for name in call.tensor_scalars]
-    return dict(zip(roles, tensors, strict=True))
-
-
-def _incoming(call: Call, gradients: Sequence[Tensor | None]) -> dict[tuple[str, str], Tensor]:
-    roles = [("grad_output", name) for name in call.outputs]
-    roles += [("grad_final_state", name) for name in call.states]
-    roles += [("grad_recorded", name) for name in call.recorded]
-    return {
-        role: gradient.contiguous()
-        for role, gradient in zip(roles, gradients, strict=True)
-        if gradient is not None
-    }
-
-
-def _wanted(
-    call: Call, needed: Sequence[bool], tensors: Sequence[Tensor]
-) -> dict[tuple[str, str], Tensor | None]:
-    roles = [("grad_input", name) for name in call.inputs]
-    roles += [("grad_initial_state", name) for name in call.states]
-    roles += [("grad_param", name) for name in call.tensor_scalars]
-    return {
-        role: (torch.zeros_like if role[0] == "grad_param" else torch.empty_like)(tensor)
-        if wants
-        else None
-        for role, wants, tensor in zip(roles, needed, tensors, strict=True)
-    }
-
-
 def _pass_through(
-    call: Call, given: dict[tuple[str, str], Tensor], known: dict[tuple[str, str], Tensor]
+    setup: Setup, wanted: Sequence[Tensor | None], incoming: Sequence[Tensor | None]
 ) -> None:
     """Without time steps the final states are the initial ones."""
-    for name in call.states:
-        if ("grad_initial_state", name) in given:
-            incoming = known.get(("grad_final_state", name))
-            target = given["grad_initial_state", name]
-            target.copy_(incoming) if incoming is not None else target.zero_()
-
-
-def _launch(
-    kernel: Kernel, call: Call, tensors: dict[tuple[str, str], Tensor], first: Tensor
-) -> None:
-    """Put the argument list together and run."""
-    steps = first.shape[0]
-    neurons = first[0].numel() if steps else 0
-    if neurons == 0:
-        return
-    values: list[Any] = []
-    for argument in kernel.arguments:
-        role, name = argument["role"], argument.get("of", argument["name"])
-        if role in ("param", "uniform"):
-            values.append(call.scalars.get(name, 0))
-        elif role in ("param_tensor", "uniform_tensor"):
-            tensor = tensors.get(("scalar", name))
-            values.append(0 if tensor is None else tensor.data_ptr())
-        elif role == "steps":
-            values.append(steps)
-        elif role == "neurons":
-            values.append(neurons)
-        elif role == "first_step":
-            values.append(call.first_step)
-        else:
-            if argument.get("recorded"):
-                role = "grad_recorded"
-            tensor = tensors.get((role, name))
-            values.append(0 if tensor is None else tensor.data_ptr())
-    kernel(values)
+    for place in range(len(setup.states)):
+        target = wanted[len(setup.inputs) + place]
+        gradient = incoming[len(setup.outputs) + place]
+        if target is not None:
+            target.zero_() if gradient is None else target.copy_(gradient)

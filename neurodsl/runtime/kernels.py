@@ -11,6 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from neurodsl.runtime.cuda import cuda_library
+from neurodsl.runtime.launch import AnyKernel, Plan, Setup, make_plan
 from neurodsl.runtime.manifest import Manifest
 
 _LOCK = threading.Lock()
@@ -28,8 +32,6 @@ def promote_openmp() -> str | None:
 
     Our libraries leave OpenMP's functions undefined, so that there is one pool of threads.
     """
-    import torch
-
     folder = Path(torch.__file__).parent
     loaded = _loaded_libraries()
     candidates = [path for path in loaded if "gomp" in Path(path).name or "iomp" in Path(path).name]
@@ -82,33 +84,80 @@ class Kernel:
 
 
 class Kernels:
-    """The kernels of one neuron: (pass, dtype, detached) -> Kernel. The library is built or found at first use."""
+    """The kernels of one neuron, built or found at first use, and the plans of its calls."""
 
     _libraries: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, manifest: Manifest, neuron: str) -> None:
         self._manifest, self._neuron = manifest, neuron
-        self._found: dict[tuple[str, str, bool], Kernel | None] = {}
+        self._plans: dict[tuple[Setup, torch.dtype, torch.device, bool], Plan] = {}
+        self._loaded = False
 
-    def get(self, which: str, dtype: str, *, detached: bool = False) -> Kernel | None:
-        """A kernel; None if there is none (`forward_train` where nothing is saved).
+    @property
+    def name(self) -> str:
+        """What sets these kernels apart from all others."""
+        return f"{self._manifest.fingerprint}:{self._neuron}"
+
+    def load(self, device: torch.device) -> None:
+        """Build or find what runs on this device.
 
         Raises:
-            ToolchainError: the library has to be built and there is no compiler.
+            ToolchainError: it has to be built and something is missing for that.
         """
-        key = (which, dtype, detached)
-        if key not in self._found:
-            self._found[key] = self._load(which, dtype, detached)
-        return self._found[key]
+        if device.type == "cuda":
+            cuda_library(self._manifest, device)
+        elif not self._loaded:
+            self.library()
+            self._loaded = True
 
-    def _load(self, which: str, dtype: str, detached: bool) -> Kernel | None:
+    def plan(self, setup: Setup, dtype: torch.dtype, device: torch.device, keep: bool) -> Plan:
+        """The plan of a call; `keep` says whether backward may follow.
+
+        Raises:
+            ToolchainError: the kernels have to be built and something is missing for that.
+        """
+        key = (setup, dtype, device, keep)
+        if key not in self._plans:
+            forward = self._kernel("forward_train", key) if keep else None
+            forward = forward or self._kernel("forward", key)
+            backward = self._kernel("backward", key)
+            assert forward is not None
+            assert backward is not None
+            self._plans[key] = make_plan(setup, forward, backward)
+        return self._plans[key]
+
+    def _kernel(
+        self, which: str, key: tuple[Setup, torch.dtype, torch.device, bool]
+    ) -> AnyKernel | None:
+        setup, dtype, device, _ = key
+        name = str(dtype).removeprefix("torch.")
+        if device.type == "cuda":
+            entry = self.entry("cuda", which, name, detached=setup.detached)
+            library = cuda_library(self._manifest, device)
+            reduce = self.entry("cuda", "reduce", name, detached=setup.detached)
+            return None if entry is None else library.kernel(entry, reduce)
+        entry = self.entry("cpp", which, name, detached=setup.detached)
+        if entry is None:
+            return None
+        return Kernel(getattr(self.library(), entry["symbol"]), entry)
+
+    def saved(self, setup: Setup, dtype: torch.dtype) -> list[str]:
+        """Names of what the forward pass keeps for backward, besides what it is given."""
+        name = str(dtype).removeprefix("torch.")
+        entry = self.entry("cpp", "forward_train", name, detached=setup.detached)
+        return [a["name"] for a in entry["arguments"] if a["role"] == "saved"] if entry else []
+
+    def entry(
+        self, target: str, which: str, dtype: str, *, detached: bool
+    ) -> dict[str, Any] | None:
+        """A kernel's entry in the manifest; None if there is none (`forward_train` where nothing is saved)."""
         neuron = self._manifest["neurons"][self._neuron]
-        entries = neuron["kernels"]
+        entries: list[dict[str, Any]] = neuron["kernels"]
         if detached and "variants" in neuron:
             entries = neuron["variants"][0]["kernels"]
         for entry in entries:
-            if (entry["target"], entry["pass"], entry["dtype"]) == ("cpp", which, dtype):
-                return Kernel(getattr(self.library(), entry["symbol"]), entry)
+            if (entry["target"], entry["pass"], entry["dtype"]) == (target, which, dtype):
+                return entry
         return None
 
     def library(self) -> Any:

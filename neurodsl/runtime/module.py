@@ -11,15 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurodsl.runtime import autograd
+from neurodsl.build.errors import ToolchainError
+from neurodsl.runtime import autograd, custom_ops
 from neurodsl.runtime.checks import as_tuple, check_inputs, check_states
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
+from neurodsl.runtime.launch import Plan
 from neurodsl.runtime.manifest import Manifest
 from neurodsl.runtime.params import Param, checked, raw_value, through
 from neurodsl.runtime.reference import run_reference
 
 __all__ = ["Definition", "Neuron", "Param"]
+
+Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
+"""Which scalars are tensors, how many uniforms there are, what is recorded, whether the reset is detached."""
 
 BACKENDS = ("auto", "fused", "reference")
 
@@ -91,7 +96,10 @@ class Neuron(nn.Module):
                 manifest["texts"], manifest["source"], cls.definition.name, options
             )
         self.__dict__["_variant"] = cls
-        self.__dict__["_kernels"] = Kernels(cls.definition.manifest, cls.definition.name)
+        kernels = Kernels(cls.definition.manifest, cls.definition.name)
+        self.__dict__["_kernels"] = custom_ops.registered(kernels)
+        self.__dict__["_kernels_name"] = kernels.name
+        self.__dict__["_setups"] = {}
 
     # --- params ---
 
@@ -218,30 +226,18 @@ class Neuron(nn.Module):
     def _is_fused(self, x: Tensor) -> bool:
         if self.backend == "reference":
             return False
-        reason = None
-        if x.device.type != "cpu":
-            reason = f"there are no fused kernels for {x.device.type} in this release"
-        elif torch.compiler.is_compiling():
-            reason = "torch.compile traces the reference in this release"
-        if reason is None:
-            return self._kernels_found()
+        device = x.device.type
+        if device not in ("cpu", "cuda"):
+            return self._without_kernels(UnsupportedError, f"there are no kernels for {device}")
+        problem = _problem(self._kernels_name, str(x.device))
+        return self._without_kernels(ToolchainError, problem) if problem else True
+
+    def _without_kernels(self, error: Callable[[str], Exception], reason: str) -> bool:
         if self.backend == "fused":
-            raise UnsupportedError(f"{self.definition.name}: backend='fused': {reason}")
+            raise error(f"{self.definition.name}: backend='fused': {reason}")
         if not torch.compiler.is_compiling():
             _warn_once(reason)
         return False
-
-    def _kernels_found(self) -> bool:
-        from neurodsl.build import ToolchainError
-
-        try:
-            self._kernels.get("forward", "float32")
-        except ToolchainError as error:
-            if self.backend == "fused":
-                raise
-            _warn_once(str(error))
-            return False
-        return True
 
     def _reference(
         self, inputs: Any, states: Any, values: Any, first_step: int
@@ -255,38 +251,57 @@ class Neuron(nn.Module):
         self, inputs: Any, states: Any, values: Any, first_step: int
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         definition: Definition = self._variant.definition
-        scalars = {p.name: v for p, v in zip(definition.params, values, strict=True)}
-        scalars["dt"] = self.dt
-        for place, value in enumerate(definition.uniforms(*values, self.dt)):
-            scalars[f"u{place}"] = value
-        tensors = {
-            n: v.to(inputs[0])
-            for n, v in scalars.items()
-            if isinstance(v, Tensor) and v.dtype is not torch.bool
-        }
-        numbers = {n: _plain(v) for n, v in scalars.items() if n not in tensors}
-        every = (*inputs, *states, *tensors.values())
-        call = autograd.Call(
-            self._kernels,
-            definition.name,
-            definition.inputs,
-            definition.outputs,
-            definition.states,
-            numbers,
-            tuple(tensors),
-            self.record,
-            self.detach_reset,
-            first_step,
-            torch.is_grad_enabled() and any(tensor.requires_grad for tensor in every),
-        )
-        results = autograd.run(call, every)
+        scalars = (*values, self.dt, *definition.uniforms(*values, self.dt))
+        places = tuple(i for i, v in enumerate(scalars) if _is_real_tensor(v))
+        tensors = (*inputs, *states, *(scalars[place].to(inputs[0]) for place in places))
+        numbers = tuple(0.0 if i in places else _plain(v) for i, v in enumerate(scalars))
+        uniforms = len(scalars) - len(values) - 1
+        names = (places, uniforms, tuple(self.record), self.detach_reset)
+        if torch.compiler.is_compiling():
+            results = self._traced(names, numbers, first_step, tensors)
+        else:
+            keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+            plan = self._plan(names, inputs[0], keep)
+            results = autograd.run(plan, numbers, first_step, tensors, keep)
         ends = len(definition.outputs), len(definition.outputs) + len(definition.states)
         return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
+
+    def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
+        key = (names, x.dtype, x.device, keep)
+        plans: dict[Any, Plan] = self.__dict__["_setups"]
+        if key not in plans:
+            setup = custom_ops.setup_of(self._setup_text(*names))
+            plans[key] = self._kernels.plan(setup, x.dtype, x.device, keep)
+        return plans[key]
+
+    def _traced(
+        self, names: Names, numbers: tuple[float, ...], first_step: int, tensors: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        text = self._setup_text(*names)
+        reals = [float(number) for number in numbers]
+        made = custom_ops.fused_forward(
+            list(tensors), reals, self._kernels_name, text, first_step, keep
+        )
+        definition = self._variant.definition
+        return tuple(made[: len(definition.outputs) + len(definition.states) + len(self.record)])
+
+    def _setup_text(
+        self, places: tuple[int, ...], uniforms: int, record: tuple[str, ...], detached: bool
+    ) -> str:
+        definition: Definition = self._variant.definition
+        scalars = [*(param.name for param in definition.params), "dt"]
+        scalars += [f"u{place}" for place in range(uniforms)]
+        given = [scalars[place] for place in places]
+        lists = (definition.inputs, definition.outputs, definition.states, scalars, given, record)
+        return "|".join(
+            [definition.name, *(",".join(names) for names in lists), str(int(detached))]
+        )
 
     # --- copies and texts ---
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_variant", "_kernels")}
+        state = {k: v for k, v in self.__dict__.items() if k not in _BOUND}
         kept = (*self.definition.states, *(f"{name}_seq" for name in self.record))
         for name in kept:
             state[name] = None if state[name] is None else state[name].detach()
@@ -314,6 +329,9 @@ class Neuron(nn.Module):
         return ", ".join(shown)
 
 
+_BOUND = ("_variant", "_kernels", "_kernels_name", "_setups")
+
+
 def manifest_module(cls: type) -> str:
     """The module in which a generated class stands; a subclass of it elsewhere pickles as any class does."""
     return next(c.__module__ for c in cls.__mro__ if "definition" in vars(c))
@@ -329,6 +347,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.item()
     return value
+
+
+def _is_real_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype is not torch.bool
+
+
+def _problem(name: str, device: str) -> str:
+    """What keeps the kernels from running on a device, empty if nothing does."""
+    return custom_ops.load(name, device)
+
+
+# torch.compile asks once, when it traces (`torch._dynamo.assume_constant_result`, without its import).
+_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _choose(what: str, value: str, known: Sequence[str]) -> None:

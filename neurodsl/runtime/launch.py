@@ -1,0 +1,147 @@
+"""Launch plans: which address or number each argument of a kernel gets, worked out once and used in every call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What stays the same from call to call of a module; names as the kernels' manifest has them.
+
+    `scalars` are all params, `dt` and the uniforms, in order; `tensor_scalars` those of them given as 0-dim tensors.
+    """
+
+    neuron: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[str, ...]
+    scalars: tuple[str, ...]
+    tensor_scalars: tuple[str, ...]
+    recorded: tuple[str, ...]
+    detached: bool
+
+    @property
+    def given(self) -> list[tuple[str, str]]:
+        """(role, name) of the tensors of a call, in order."""
+        made = [("input", name) for name in self.inputs]
+        made += [("initial_state", name) for name in self.states]
+        return made + [("scalar", name) for name in self.tensor_scalars]
+
+    @property
+    def results(self) -> list[tuple[str, str]]:
+        """(role, name) of what a call returns, in order."""
+        made = [("output", name) for name in self.outputs]
+        made += [("final_state", name) for name in self.states]
+        return made + [("recorded", name) for name in self.recorded]
+
+    @property
+    def incoming(self) -> list[tuple[str, str]]:
+        """(role, name) of the gradients of the results, in order."""
+        return [(f"grad_{role}", name) for role, name in self.results]
+
+    @property
+    def wanted(self) -> list[tuple[str, str]]:
+        """(role, name) of the gradients of the given tensors, in order."""
+        return [
+            ("grad_param" if role == "scalar" else f"grad_{role}", name)
+            for role, name in self.given
+        ]
+
+
+class AnyKernel(Protocol):
+    """A kernel of the CPU library or of a GPU: its argument list, and how it is run."""
+
+    arguments: list[dict[str, Any]]
+
+    def __call__(self, values: list[Any]) -> None:
+        """Run it with addresses and numbers, 0 for null."""
+
+
+def role_of(argument: dict[str, Any]) -> tuple[str, str]:
+    """(role, name) of the tensor that an argument points to."""
+    role: str = argument["role"]
+    name: str = argument.get("of", argument["name"])
+    if role in ("param_tensor", "uniform_tensor"):
+        role = "scalar"
+    elif argument.get("recorded"):
+        role = "grad_recorded"
+    return role, name
+
+
+class Launch:
+    """One kernel, with the place of each of its arguments among the tensors and numbers of a call."""
+
+    def __init__(
+        self, kernel: AnyKernel, tensors: Sequence[tuple[str, str]], scalars: Sequence[str]
+    ) -> None:
+        """`tensors` are (role, name) in the order in which a call gives them, `scalars` the names of the numbers."""
+        places: Mapping[tuple[str, str], int] = {key: place for place, key in enumerate(tensors)}
+        self._kernel = kernel
+        self._template: list[Any] = [0] * len(kernel.arguments)
+        self._addresses: list[tuple[int, int]] = []
+        self._reals: list[tuple[int, int]] = []
+        self._integers: list[tuple[int, int]] = []
+        self._counts: list[tuple[int, int]] = []
+        for position, argument in enumerate(kernel.arguments):
+            role = argument["role"]
+            if role in ("param", "uniform"):
+                whole = argument["type"] == "int32_t"
+                place = scalars.index(argument.get("of", argument["name"]))
+                (self._integers if whole else self._reals).append((position, place))
+            elif role in _COUNTS:
+                self._counts.append((position, _COUNTS.index(role)))
+            elif (key := role_of(argument)) in places:
+                self._addresses.append((position, places[key]))
+
+    def __call__(
+        self,
+        tensors: Sequence[Tensor | None],
+        numbers: Sequence[float],
+        counts: tuple[int, int, int],
+    ) -> None:
+        """Run it; None is a null pointer. `counts` are the time steps, the neurons, and the steps before this call."""
+        values = self._template.copy()
+        for position, place in self._addresses:
+            tensor = tensors[place]
+            if tensor is not None:
+                values[position] = tensor.data_ptr()
+        for position, place in self._reals:
+            values[position] = numbers[place]
+        for position, place in self._integers:
+            values[position] = int(numbers[place])
+        for position, place in self._counts:
+            values[position] = counts[place]
+        self._kernel(values)
+
+
+_COUNTS = ("steps", "neurons", "first_step")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A forward pass, and the backward pass that goes with it.
+
+    `saved` are (role, name) of what the forward pass keeps for the backward pass.
+    """
+
+    setup: Setup
+    forward: Launch
+    backward: Launch
+    saved: tuple[tuple[str, str], ...]
+
+
+def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
+    """The plan of two kernels."""
+    saved = tuple(role_of(a) for a in forward.arguments if a["role"] == "saved")
+    given = setup.given
+    return Plan(
+        setup,
+        Launch(forward, [*given, *setup.results, *saved], setup.scalars),
+        Launch(backward, [*given, *saved, *setup.incoming, *setup.wanted], setup.scalars),
+        saved,
+    )

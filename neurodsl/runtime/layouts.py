@@ -1,0 +1,55 @@
+"""Memory layouts: kernels see `[T, N]`, so any order of the dimensions of one step will do if all tensors share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def common_layout(first: Tensor) -> tuple[int, ...] | None:
+    """The strides of `first` `[T, …]` if its steps are dense and one after the other in memory; None if not.
+
+    None also stands for contiguous tensors, which need no strides to describe them.
+    """
+    if first.is_contiguous():
+        return None
+    shape, strides = first.shape[1:], first.stride()
+    expected = 1
+    for stride, size in sorted(zip(strides[1:], shape, strict=True)):
+        if size == 1:
+            continue
+        if stride != expected:
+            return None
+        expected *= size
+    return strides if first.shape[0] == 1 or strides[0] == expected else None
+
+
+def in_layout(tensor: Tensor, layout: tuple[int, ...] | None) -> Tensor:
+    """A tensor `[T, …]` or `[…]` (0-dim ones as they are) in a common layout, copied only if it has another."""
+    if layout is None:
+        return tensor if tensor.is_contiguous() else tensor.contiguous()
+    if not tensor.dim():
+        return tensor
+    wanted = layout[len(layout) - tensor.dim() :]
+    if _same(tensor, wanted):
+        return tensor
+    made = torch.empty_strided(tensor.shape, wanted, dtype=tensor.dtype, device=tensor.device)
+    return made.copy_(tensor)
+
+
+def empty_in(first: Tensor, layout: tuple[int, ...] | None, *, step: bool = False) -> Tensor:
+    """A new tensor like `first` `[T, …]`, or like one step of it, in a common layout."""
+    shape = first.shape[1:] if step else first.shape
+    if layout is None:
+        return first.new_empty(shape)
+    strides = layout[1:] if step else layout
+    return torch.empty_strided(shape, strides, dtype=first.dtype, device=first.device)
+
+
+def _same(tensor: Tensor, strides: Sequence[int]) -> bool:
+    return all(
+        size == 1 or have == want
+        for size, have, want in zip(tensor.shape, tensor.stride(), strides, strict=True)
+    )

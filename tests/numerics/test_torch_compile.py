@@ -1,0 +1,77 @@
+"""`torch.compile(fullgraph=True)` over a fused neuron: the same spikes and the same gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from neurodsl.library import LIF, PLIF, SoftLIF
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Any:
+    """Nothing that an earlier test traced."""
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def _losses(node: nn.Module, run: Any, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    x = x.clone().requires_grad_()
+    spikes = run(x)
+    weights = torch.linspace(-1, 1, spikes.numel()).view_as(spikes)
+    params = [p for p in node.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad((spikes * weights).sum(), [x, *params])
+    return spikes.detach(), *gradients
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("make", [LIF, PLIF, SoftLIF, lambda: LIF(learnable=("tau",), v_reset=0.1)])
+def test_compiled_equals_eager(make: Any, backend: str) -> None:
+    torch.manual_seed(0)
+    node, x = make(), torch.rand(6, 3, 37) * 2
+    expected = _losses(node, node, x)
+    node.reset()
+    got = _losses(node, torch.compile(node, fullgraph=True, backend=backend), x)
+    assert all(torch.equal(a, b) for a, b in zip(expected, got, strict=True))
+
+
+def test_compiled_without_gradient_keeps_the_state() -> None:
+    node, x = LIF(), torch.rand(5, 2, 9)
+    with torch.no_grad():
+        first = node(x), node(x), node.v
+        node.reset()
+        compiled = torch.compile(node, fullgraph=True, backend="aot_eager")
+        again = compiled(x), compiled(x), node.v
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_compiled_in_a_network() -> None:
+    torch.manual_seed(0)
+    node = LIF(record=("v",), detach_reset=True)
+    network = nn.Sequential(nn.Linear(8, 16), node, nn.Linear(16, 4))
+    x = torch.rand(5, 2, 8)
+    expected = _losses(network, network, x)
+    node.reset()
+    got = _losses(network, torch.compile(network, fullgraph=True, backend="aot_eager"), x)
+    for a, b in zip(expected, got, strict=True):
+        torch.testing.assert_close(a, b)
+    assert node.v_seq.shape == (5, 2, 16)
+
+
+def test_the_operators_pass_pytorchs_own_check() -> None:
+    node = LIF(learnable=("tau",))
+    x = torch.rand(4, 2, 5, requires_grad=True)
+    node(x)
+    text = node._setup_text((0,), 0, (), False)
+    tensors = [x, torch.zeros(2, 5, requires_grad=True), torch.tensor(2.0, requires_grad=True)]
+    operator = torch.ops.neurodsl.forward.default
+    numbers = [0.0, 1.0, 1.0, 0.0, 1.0]
+    arguments = (tensors, numbers, node._kernels_name, text, 0, True)
+    checked = ("test_schema", "test_faketensor", "test_autograd_registration")
+    torch.library.opcheck(operator, arguments, test_utils=checked)
