@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from neurodsl.sema import model as m
+from neurodsl.sema.flow import walk
 
 _SELECT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
 
@@ -80,10 +81,27 @@ class PythonPrinter:
         spread = e.type is m.Type.REAL and e.condition.level is m.Level.STEP
         numbers = m.Level.STEP not in (e.then.level, e.otherwise.level)
         then = self.tensor(e.then) if spread and numbers else self.text(e.then)
-        parts = f"{self.text(e.condition)}, {then}, {self.text(e.otherwise)}"
+        otherwise = self.text(e.otherwise)
         name = "choose" if e.condition.type is m.Type.SPIKE else "where"
-        more = ", spiking" if name == "choose" else ""
-        return f"fn.{name}({parts}{more})", _ATOM
+        more = "spiking" if name == "choose" else ""
+        guarded = self._guarded(e)
+        if guarded:
+            name, names = f"{name}_guarded", ", ".join(guarded)
+            then, otherwise = f"lambda {names}: {then}", f"lambda {names}: {otherwise}"
+            more = ", ".join(filter(None, [more, names]))
+        parts = ", ".join(filter(None, [self.text(e.condition), then, otherwise, more]))
+        return f"fn.{name}({parts})", _ATOM
+
+    def _guarded(self, e: m.Select) -> list[str]:
+        """Names in the arms, if a gradient of 0 into the arm not taken could come out of it as NaN."""
+        if e.condition.level is not m.Level.STEP:
+            return []
+        inside = [*walk(e.then), *walk(e.otherwise)]
+        if not any(_can_be_singular(part) for part in inside):
+            return []
+        refs = (part for part in inside if isinstance(part, m.Ref))
+        names = dict.fromkeys(self._names[r.name] for r in refs if r.type is not m.Type.BOOLEAN)
+        return [name for name in names if name.isidentifier()]
 
     def call(self, e: m.Call) -> tuple[str, int]:
         name = {"min": "minimum", "max": "maximum", "abs": "absolute"}.get(e.function, e.function)
@@ -104,6 +122,19 @@ class PythonPrinter:
         u = self.tensor(e.argument)
         shown = f"fn.spike({u}, {fired}, {surrogate}, ({arguments}), spiking)"
         return shown, _ATOM
+
+
+def _can_be_singular(e: m.Expr) -> bool:
+    """Whether its derivative can be infinite or not a number where its arguments are finite."""
+    if isinstance(e, m.Call):
+        return e.function not in _REGULAR
+    if isinstance(e, m.Chain):
+        divisors = zip(e.operators, e.operands[1:], strict=True)
+        return any(op == "/" and by.level is m.Level.STEP for op, by in divisors)
+    return isinstance(e, m.Power)
+
+
+_REGULAR = frozenset({"abs", "min", "max", "sigmoid", "tanh", "sin", "cos", "atan", "erf", "floor"})
 
 
 def number_text(value: float) -> str:

@@ -33,7 +33,7 @@ def check_inputs(neuron: str, names: Sequence[str], inputs: Sequence[Any], *, si
                 f"{neuron}: {name} has shape {tuple(x.shape)}; step mode 'm' takes [T, B, *]"
             )
     first = inputs[0]
-    for name, x in zip(names, inputs, strict=True):
+    for name, x in zip(names[1:], inputs[1:], strict=True):
         for what in ("shape", "dtype", "device"):
             if getattr(x, what) != getattr(first, what):
                 raise ValueError(
@@ -51,8 +51,9 @@ def check_states(neuron: str, names: Sequence[str], states: Sequence[Tensor], x:
         raise ValueError(
             f"{neuron} has {len(names)} states ({', '.join(names)}), not {len(states)}"
         )
+    shape = x.shape[1:]
     for name, state in zip(names, states, strict=True):
-        if state.shape != x.shape[1:]:
+        if state.shape != shape:
             raise ValueError(
                 f"{neuron}: the state {name} has shape {tuple(state.shape)} and the input {tuple(x.shape[1:])} a step; "
                 "call reset() before a batch of another shape"

@@ -205,6 +205,35 @@ def choose(s: Value, a: Value, b: Value, spiking: bool) -> Value:
     return _apply(_Choose, s, _paired(a, s)[0], _paired(b, s)[0])
 
 
+def where_guarded(
+    condition: Value, a: Callable[..., Value], b: Callable[..., Value], *values: Value
+) -> Value:
+    """`where` with arms that are functions of `values`; through the arm not taken these get a gradient of exactly 0."""
+    if not isinstance(condition, Tensor):
+        return a(*values) if condition else b(*values)
+    taken = a(*(_only(condition, value) for value in values))
+    return where(condition, taken, b(*(_only(~condition, value) for value in values)))
+
+
+def choose_guarded(
+    s: Value, a: Callable[..., Value], b: Callable[..., Value], spiking: bool, *values: Value
+) -> Value:
+    """`choose` with arms that are functions of `values`, as in `where_guarded`."""
+    if not spiking or not isinstance(s, Tensor):
+        return choose(s, a(*values), b(*values), spiking)
+    fired = s != 0
+    taken = a(*(_only(fired, value) for value in values))
+    return choose(s, taken, b(*(_only(~fired, value) for value in values)), spiking)
+
+
+def _only(condition: Tensor, value: Value) -> Value:
+    """A value whose gradient ends where the condition does not hold, even if it is NaN there."""
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        return value
+    condition, value = torch.broadcast_tensors(condition, value)
+    return torch.where(condition, value, value.detach())
+
+
 def detach(x: Value) -> Value:
     """X without its gradient."""
     return x.detach() if isinstance(x, Tensor) else x

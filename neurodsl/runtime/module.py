@@ -100,6 +100,7 @@ class Neuron(nn.Module):
         self.__dict__["_kernels"] = custom_ops.registered(kernels)
         self.__dict__["_kernels_name"] = kernels.name
         self.__dict__["_setups"] = {}
+        self.__dict__["_ready"] = set()
 
     # --- params ---
 
@@ -206,15 +207,19 @@ class Neuron(nn.Module):
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         outer = inputs[0].dtype
         dtype = torch.float32 if outer in (torch.float16, torch.bfloat16) else outer
-        inputs = tuple(x.to(dtype) for x in inputs)
+        if dtype is not outer:
+            inputs = tuple(x.to(dtype) for x in inputs)
         values = self._values(dtype)
         if states is None:
             states = self._initial(inputs[0], values)
-        states = tuple(state.to(dtype) for state in states)
-        check_states(self.definition.name, self.definition.states, states, inputs[0])
+        else:
+            states = tuple(state.to(dtype) for state in states)
+            check_states(self.definition.name, self.definition.states, states, inputs[0])
         run = self._fused if self._is_fused(inputs[0]) else self._reference
         outputs, finals, recorded = run(inputs, states, values, first_step)
-        return tuple(y.to(outer) for y in outputs), finals, recorded
+        if dtype is not outer:
+            outputs = tuple(y.to(outer) for y in outputs)
+        return outputs, finals, recorded
 
     def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor, ...]:
         shape = x.shape[1:]
@@ -226,11 +231,18 @@ class Neuron(nn.Module):
     def _is_fused(self, x: Tensor) -> bool:
         if self.backend == "reference":
             return False
+        tracing = torch.compiler.is_compiling()
+        if not tracing and x.device in self.__dict__["_ready"]:
+            return True
         device = x.device.type
         if device not in ("cpu", "cuda"):
             return self._without_kernels(UnsupportedError, f"there are no kernels for {device}")
         problem = _problem(self._kernels_name, str(x.device))
-        return self._without_kernels(ToolchainError, problem) if problem else True
+        if problem:
+            return self._without_kernels(ToolchainError, problem)
+        if not tracing:
+            self.__dict__["_ready"].add(x.device)
+        return True
 
     def _without_kernels(self, error: Callable[[str], Exception], reason: str) -> bool:
         if self.backend == "fused":
@@ -252,9 +264,11 @@ class Neuron(nn.Module):
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         definition: Definition = self._variant.definition
         scalars = (*values, self.dt, *definition.uniforms(*values, self.dt))
-        places = tuple(i for i, v in enumerate(scalars) if _is_real_tensor(v))
-        tensors = (*inputs, *states, *(scalars[place].to(inputs[0]) for place in places))
-        numbers = tuple(0.0 if i in places else _plain(v) for i, v in enumerate(scalars))
+        tensors, numbers = (*inputs, *states), scalars
+        places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
+        if any(isinstance(v, Tensor) for v in scalars):
+            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
+            numbers = tuple(0.0 if i in places else _plain(v) for i, v in enumerate(scalars))
         uniforms = len(scalars) - len(values) - 1
         names = (places, uniforms, tuple(self.record), self.detach_reset)
         if torch.compiler.is_compiling():
@@ -329,7 +343,7 @@ class Neuron(nn.Module):
         return ", ".join(shown)
 
 
-_BOUND = ("_variant", "_kernels", "_kernels_name", "_setups")
+_BOUND = ("_variant", "_kernels", "_kernels_name", "_setups", "_ready")
 
 
 def manifest_module(cls: type) -> str:
