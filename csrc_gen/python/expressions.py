@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 
 from neurodsl.sema import model as m
-from neurodsl.sema.flow import walk
 
 _SELECT, _COMPARE, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
 
@@ -96,7 +95,7 @@ class PythonPrinter:
         """Names in the arms, if a gradient of 0 into the arm not taken could come out of it as NaN."""
         if e.condition.level is not m.Level.STEP:
             return []
-        inside = [*walk(e.then), *walk(e.otherwise)]
+        inside = [*m.walk(e.then), *m.walk(e.otherwise)]
         if not any(_can_be_singular(part) for part in inside):
             return []
         refs = (part for part in inside if isinstance(part, m.Ref))

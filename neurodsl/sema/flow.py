@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
 from neurodsl.sema import model as m
 from neurodsl.sema.builtins import BUILTINS
-
-Parts = Callable[[m.Expr], tuple[m.Expr, ...]]
-
-
-def parts(e: m.Expr) -> tuple[m.Expr, ...]:
-    """The operands that the value of an expression depends on; a surrogate's arguments are not among them."""
-    match e:
-        case m.Negate() | m.Not() | m.Detach():
-            return (e.operand,)
-        case m.Chain() | m.Comparison() | m.Logic():
-            return e.operands
-        case m.Power():
-            return (e.base, e.exponent)
-        case m.Select():
-            return (e.condition, e.then, e.otherwise)
-        case m.Call():
-            return e.arguments
-        case m.Spike():
-            return (e.argument,)
-        case _:
-            return ()
+from neurodsl.sema.model import Parts, parts, walk
 
 
 def smooth_parts(e: m.Expr) -> tuple[m.Expr, ...]:
@@ -42,15 +22,6 @@ def smooth_parts(e: m.Expr) -> tuple[m.Expr, ...]:
             return (e.then, e.otherwise)
         case _:
             return parts(e)
-
-
-def walk(e: m.Expr, into: Parts = parts) -> Iterator[m.Expr]:
-    """An expression and all below it, from left to right."""
-    waiting = [e]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(reversed(into(node)))
 
 
 def names(e: m.Expr, into: Parts = parts) -> frozenset[str]:

@@ -6,6 +6,7 @@ intermediate representation are all made from this one tree. Depth is at most a 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -283,3 +284,34 @@ class FileModel:
     neurons: tuple[NeuronModel, ...]
     surrogates: tuple[SurrogateModel, ...]
     sources: tuple[tuple[str, str], ...]
+
+
+Parts = Callable[[Expr], tuple[Expr, ...]]
+
+
+def parts(e: Expr) -> tuple[Expr, ...]:
+    """The operands that the value of an expression depends on; a surrogate's arguments are not among the"""
+    match e:
+        case Negate() | Not() | Detach():
+            return (e.operand,)
+        case Chain() | Comparison() | Logic():
+            return e.operands
+        case Power():
+            return (e.base, e.exponent)
+        case Select():
+            return (e.condition, e.then, e.otherwise)
+        case Call():
+            return e.arguments
+        case Spike():
+            return (e.argument,)
+        case _:
+            return ()
+
+
+def walk(e: Expr, into: Parts = parts) -> Iterator[Expr]:
+    """An expression and all below it, from left to right."""
+    waiting = [e]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(into(node)))

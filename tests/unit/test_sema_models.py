@@ -10,7 +10,7 @@ from unit.analysing import analysed, codes, neuron, program
 
 from neurodsl.sema import model as m
 from neurodsl.sema.evaluate import evaluate
-from neurodsl.sema.flow import walk
+from neurodsl.sema.model import walk
 
 REAL, BOOLEAN, SPIKE = m.Type.REAL, m.Type.BOOLEAN, m.Type.SPIKE
 NUMBER, PARAM, STEP = m.Level.NUMBER, m.Level.PARAM, m.Level.STEP

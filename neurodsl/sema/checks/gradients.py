@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from neurodsl.diagnostics import Label, Report, Span
 from neurodsl.sema import model as m
-from neurodsl.sema.flow import names, parts, smooth_parts, sources, walk
+from neurodsl.sema.flow import names, smooth_parts, sources
+from neurodsl.sema.model import parts, walk
 
 
 def check_learnable(neuron: m.NeuronModel, report: Report) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from neurodsl.diagnostics import Report
 from neurodsl.sema import model as m
-from neurodsl.sema.flow import reached, walk
+from neurodsl.sema.flow import reached
+from neurodsl.sema.model import walk
 
 
 def check_fire(neuron: m.NeuronModel, report: Report) -> None:
