@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from neurodsl.sema import model as m
 from neurodsl.sema.builtins import BUILTINS

@@ -1,0 +1,56 @@
+"""With `spiking=False` a spike is its surrogate's primitive: gradients are then those of finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import neurodsl
+from neurodsl.library import names
+
+STEP = 1e-5
+SMOOTH = ["atan(alpha=2.0)", "sigmoid(alpha=4.0)", "erf(alpha=2.0)", "soft_sign(alpha=2.0)"]
+
+
+def _check(neuron: str, surrogate: str | None, save: str) -> None:
+    made = getattr(neurodsl.load(neuron, save=save), neuron)
+    params = [p.python for p in made.definition.params if not p.boolean]
+    node = made(spiking=False, surrogate=surrogate, learnable=params, backend="fused").double()
+    torch.manual_seed(3)
+    shape = (7, 2, 5)
+    x = torch.randn(shape, dtype=torch.float64).add(0.8).requires_grad_()
+    states = [
+        torch.rand(shape[1:], dtype=torch.float64).requires_grad_() for _ in made.definition.states
+    ]
+    weights = torch.randn(shape, dtype=torch.float64)
+    leaves: list[Tensor] = [x, *states, *node.parameters()]
+
+    def loss() -> Tensor:
+        outputs, finals = node.functional(x, tuple(states))
+        total = (outputs[0] * weights).sum()
+        return total + sum((final * weights[0]).sum() for final in finals)
+
+    gradients = torch.autograd.grad(loss(), leaves)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        direction = torch.randn_like(leaf)
+        with torch.no_grad():
+            leaf += STEP * direction
+            above = loss()
+            leaf -= 2 * STEP * direction
+            below = loss()
+            leaf += STEP * direction
+        expected = (above - below) / (2 * STEP)
+        torch.testing.assert_close((gradient * direction).sum(), expected, rtol=2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("save", ["inputs", "membrane"])
+@pytest.mark.parametrize("neuron", [n for n in names() if n != "LISNNLIF"])
+def test_every_smooth_neuron(neuron: str, save: str) -> None:
+    _check(neuron, None, save)
+
+
+@pytest.mark.parametrize("neuron", ["LIF", "LISNNLIF"])
+@pytest.mark.parametrize("surrogate", SMOOTH)
+def test_every_smooth_surrogate(neuron: str, surrogate: str) -> None:
+    _check(neuron, surrogate, "inputs")
