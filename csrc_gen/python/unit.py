@@ -136,6 +136,8 @@ class _Class:
                 for param in model.params:
                     writer.line(f"{self._param(param)},")
             writer.line(f"recordable={recordable!r},")
+            if self.model.uses_t:
+                writer.line("timed=True,")
             writer.line(f"initial={lower}_initial,")
             writer.line(f"uniforms={lower}_uniforms,")
 

@@ -42,6 +42,8 @@ class Definition:
     recordable: tuple[str, ...]
     initial: Callable[..., tuple[Any, ...]]
     uniforms: Callable[..., tuple[Any, ...]]
+    timed: bool = False
+    """Whether its equations read the time: only then are steps counted, which `torch.compile` compiles anew for."""
 
 
 class Neuron(nn.Module):
@@ -183,10 +185,13 @@ class Neuron(nn.Module):
             inputs = tuple(x.unsqueeze(0) for x in inputs)
         states = tuple(self.__dict__[name] for name in self.definition.states)
         given = None if any(state is None for state in states) else states
-        outputs, finals, recorded = self._run(inputs, given, self.__dict__["_steps"])
+        timed = self.definition.timed
+        first_step = self.__dict__["_steps"] if timed else 0
+        outputs, finals, recorded = self._run(inputs, given, first_step)
         for name, value in zip(self.definition.states, finals, strict=True):
             self.__dict__[name] = value
-        self.__dict__["_steps"] += inputs[0].shape[0]
+        if timed:
+            self.__dict__["_steps"] = first_step + inputs[0].shape[0]
         for name, value in zip(self.record, recorded, strict=True):
             before = self.__dict__[f"{name}_seq"]
             joined = value if before is None or not single else torch.cat([before, value])

@@ -51,6 +51,15 @@ def test_compiled_without_gradient_keeps_the_state() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.parametrize("step_mode", ["m", "s"])
+def test_compiled_call_after_call(step_mode: str) -> None:
+    eager, node = LIF(step_mode=step_mode), LIF(step_mode=step_mode)
+    compiled = torch.compile(node, fullgraph=True, backend="aot_eager")
+    for x in torch.rand(14, 3, 2, 9) * 2:
+        assert torch.equal(eager(x), compiled(x))
+    assert torch.equal(eager.v, node.v)
+
+
 def test_compiled_in_a_network() -> None:
     torch.manual_seed(0)
     node = LIF(record=("v",), detach_reset=True)

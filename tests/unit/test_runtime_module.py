@@ -147,3 +147,17 @@ def test_without_a_compiler(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout.split() == ["1", "ToolchainError"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+@pytest.mark.parametrize("step_mode", ["m", "s"])
+def test_time_goes_on_until_reset(backend: str, step_mode: str) -> None:
+    source = "neuron N:\n    input x\n    state v = 0.0\n    output s\n    charge:\n        v = v + x * (t + 1)\n"
+    source += "    fire:\n        s = spike(v - 50.0)\n    reset:\n        v = v - s\n"
+    node = neurodsl.load(source).N(backend=backend, step_mode=step_mode)
+    x = torch.ones(6, 3)
+    for _ in range(2):
+        for chunk in x if step_mode == "s" else (x[:1], x[1:4], x[4:]):
+            node(chunk)
+        assert torch.equal(node.v, torch.full((3,), 21.0))
+        node.reset()
