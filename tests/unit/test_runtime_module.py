@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import neurodsl
 from neurodsl.library import LIF, PLIF
 from neurodsl.runtime.errors import StaleGraphError, UnsupportedError
 
