@@ -96,7 +96,8 @@ class Kernels:
     @property
     def name(self) -> str:
         """What sets these kernels apart from all others."""
-        return f"{self._manifest.fingerprint}:{self._neuron}"
+        manifest = self._manifest
+        return f"{self._neuron}:{manifest.fingerprint}:{manifest.module_file}"
 
     def load(self, device: torch.device) -> None:
         """Build or find what runs on this device.

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from neurodsl.build.errors import ToolchainError
 from neurodsl.runtime import autograd, custom_ops
@@ -180,6 +181,7 @@ class Neuron(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         """The outputs, one tensor or a tuple; the states go on from the call before."""
         single = self.step_mode == "s"
+        _refuse_transforms(self.definition.name)
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
         if single:
             inputs = tuple(x.unsqueeze(0) for x in inputs)
@@ -202,6 +204,7 @@ class Neuron(nn.Module):
 
     def functional(self, inputs: Any, states: Any = None) -> tuple[Any, Any]:
         """(outputs, final states) from given ones, initial ones if None; nothing is kept on the module."""
+        _refuse_transforms(self.definition.name)
         given = as_tuple(inputs)
         check_inputs(self.definition.name, self.definition.inputs, given, single=False)
         outputs, finals, _ = self._run(given, None if states is None else as_tuple(states), 0)
@@ -366,6 +369,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.item()
     return value
+
+
+def _refuse_transforms(name: str) -> None:
+    """Kernels would drop a tangent without a word, and know nothing of batches within tensors."""
+    if torch.compiler.is_compiling():
+        return
+    if forward_ad._current_level >= 0:
+        raise UnsupportedError(
+            f"{name}: forward-mode derivatives are not supported; use backward()"
+        )
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise UnsupportedError(
+            f"{name}: torch.func transforms such as vmap and grad are not supported; put the batch in a dimension "
+            "after the time steps, and use backward()"
+        )
 
 
 def _is_real_tensor(value: Any) -> bool:
