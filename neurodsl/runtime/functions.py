@@ -230,7 +230,7 @@ def _only(condition: Tensor, value: Value) -> Value:
     """A value whose gradient ends where the condition does not hold, even if it is NaN there."""
     if not isinstance(value, Tensor) or not value.requires_grad:
         return value
-    value = value.expand(torch.broadcast_shapes(condition.shape, value.shape))
+    value = value.expand(torch.broadcast_shapes(condition.shape, value.shape))  # type: ignore[no-untyped-call]
     return torch.where(condition, value, value.detach())
 
 
