@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,38 +12,16 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from neurodsl.build.errors import ToolchainError
-from neurodsl.runtime import autograd, custom_ops
 from neurodsl.runtime.checks import as_tuple, check_inputs, check_states
+from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.errors import UnsupportedError
-from neurodsl.runtime.kernels import Kernels
-from neurodsl.runtime.launch import Plan
-from neurodsl.runtime.manifest import Manifest
-from neurodsl.runtime.params import Param, checked, raw_value, through
+from neurodsl.runtime.fused import Fused
+from neurodsl.runtime.params import Param, checked, plain, raw_value, through
 from neurodsl.runtime.reference import run_reference
 
 __all__ = ["Definition", "Neuron", "Param"]
 
-Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
-"""Which scalars are tensors, how many uniforms there are, what is recorded, whether the reset is detached."""
-
 BACKENDS = ("auto", "fused", "reference")
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What a generated class says of its neuron."""
-
-    manifest: Manifest
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    states: tuple[str, ...]
-    params: tuple[Param, ...]
-    recordable: tuple[str, ...]
-    initial: Callable[..., tuple[Any, ...]]
-    uniforms: Callable[..., tuple[Any, ...]]
-    timed: bool = False
-    """Whether its equations read the time: only then are steps counted, which `torch.compile` compiles anew for."""
 
 
 class Neuron(nn.Module):
@@ -52,6 +29,7 @@ class Neuron(nn.Module):
 
     definition: Definition
     trace: Callable[..., Any]
+    _kernels: Fused
 
     def __init__(
         self,
@@ -99,11 +77,7 @@ class Neuron(nn.Module):
                 manifest["texts"], manifest["source"], cls.definition.name, options
             )
         self.__dict__["_variant"] = cls
-        kernels = Kernels(cls.definition.manifest, cls.definition.name)
-        self.__dict__["_kernels"] = custom_ops.registered(kernels)
-        self.__dict__["_kernels_name"] = kernels.name
-        self.__dict__["_setups"] = {}
-        self.__dict__["_ready"] = set()
+        self.__dict__["_kernels"] = Fused(cls.definition)
 
     # --- params ---
 
@@ -116,7 +90,7 @@ class Neuron(nn.Module):
         earlier: list[Any] = []
         for param, value in zip(definition.params, values, strict=True):
             if value is None and param.computed is not None:
-                value = param.computed(*(_plain(v) for v in earlier))
+                value = param.computed(*(plain(v) for v in earlier))
             value = checked(name, param, value)
             earlier.append(value)
             learn = param.learnable or param.python in learnable or param.name in learnable
@@ -239,18 +213,11 @@ class Neuron(nn.Module):
     def _is_fused(self, x: Tensor) -> bool:
         if self.backend == "reference":
             return False
-        tracing = torch.compiler.is_compiling()
-        if not tracing and x.device in self.__dict__["_ready"]:
-            return True
         device = x.device.type
         if device not in ("cpu", "cuda"):
             return self._without_kernels(UnsupportedError, f"there are no kernels for {device}")
-        problem = _problem(self._kernels_name, str(x.device))
-        if problem:
-            return self._without_kernels(ToolchainError, problem)
-        if not tracing:
-            self.__dict__["_ready"].add(x.device)
-        return True
+        problem = self._kernels.problem(x.device)
+        return self._without_kernels(ToolchainError, problem) if problem else True
 
     def _without_kernels(self, error: Callable[[str], Exception], reason: str) -> bool:
         if self.backend == "fused":
@@ -270,54 +237,9 @@ class Neuron(nn.Module):
     def _fused(
         self, inputs: Any, states: Any, values: Any, first_step: int
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-        definition: Definition = self._variant.definition
-        scalars = (*values, self.dt, *definition.uniforms(*values, self.dt))
-        tensors, numbers = (*inputs, *states), scalars
-        places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
-        if any(isinstance(v, Tensor) for v in scalars):
-            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
-            numbers = tuple(0.0 if i in places else _plain(v) for i, v in enumerate(scalars))
-        uniforms = len(scalars) - len(values) - 1
-        names = (places, uniforms, tuple(self.record), self.detach_reset)
-        if torch.compiler.is_compiling():
-            results = self._traced(names, numbers, first_step, tensors)
-        else:
-            keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-            plan = self._plan(names, inputs[0], keep)
-            results = autograd.run(plan, numbers, first_step, tensors, keep)
-        ends = len(definition.outputs), len(definition.outputs) + len(definition.states)
-        return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
-
-    def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
-        key = (names, x.dtype, x.device, keep)
-        plans: dict[Any, Plan] = self.__dict__["_setups"]
-        if key not in plans:
-            setup = custom_ops.setup_of(self._setup_text(*names))
-            plans[key] = self._kernels.plan(setup, x.dtype, x.device, keep)
-        return plans[key]
-
-    def _traced(
-        self, names: Names, numbers: tuple[float, ...], first_step: int, tensors: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-        text = self._setup_text(*names)
-        reals = [float(number) for number in numbers]
-        made = custom_ops.fused_forward(
-            list(tensors), reals, self._kernels_name, text, first_step, keep
-        )
-        definition = self._variant.definition
-        return tuple(made[: len(definition.outputs) + len(definition.states) + len(self.record)])
-
-    def _setup_text(
-        self, places: tuple[int, ...], uniforms: int, record: tuple[str, ...], detached: bool
-    ) -> str:
-        definition: Definition = self._variant.definition
-        scalars = [*(param.name for param in definition.params), "dt"]
-        scalars += [f"u{place}" for place in range(uniforms)]
-        given = [scalars[place] for place in places]
-        lists = (definition.inputs, definition.outputs, definition.states, scalars, given, record)
-        return "|".join(
-            [definition.name, *(",".join(names) for names in lists), str(int(detached))]
+        record = tuple(self.record)
+        return self._kernels.run(
+            inputs, states, values, self.dt, first_step, record, self.detach_reset
         )
 
     # --- copies and texts ---
@@ -351,7 +273,7 @@ class Neuron(nn.Module):
         return ", ".join(shown)
 
 
-_BOUND = ("_variant", "_kernels", "_kernels_name", "_setups", "_ready")
+_BOUND = ("_variant", "_kernels")
 
 
 def manifest_module(cls: type) -> str:
@@ -363,12 +285,6 @@ def _rebuild(texts: dict[str, str], source: str, neuron: str, options: dict[str,
     loading = importlib.import_module("neurodsl.loading")
     cls = loading.load_variant(texts, source, neuron, options)
     return cls.__new__(cls)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.item()
-    return value
 
 
 def _refuse_transforms(name: str) -> None:
@@ -384,19 +300,6 @@ def _refuse_transforms(name: str) -> None:
             f"{name}: torch.func transforms such as vmap and grad are not supported; put the batch in a dimension "
             "after the time steps, and use backward()"
         )
-
-
-def _is_real_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.dtype is not torch.bool
-
-
-def _problem(name: str, device: str) -> str:
-    """What keeps the kernels from running on a device, empty if nothing does."""
-    return custom_ops.load(name, device)
-
-
-# torch.compile asks once, when it traces (`torch._dynamo.assume_constant_result`, without its import).
-_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _choose(what: str, value: str, known: Sequence[str]) -> None:

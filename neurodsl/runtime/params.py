@@ -89,3 +89,8 @@ def raw_value(neuron: str, param: Param, value: Any) -> Tensor:
 def through(via: str, raw: Tensor) -> Tensor:
     """The value of a param with `via`."""
     return _FORWARD[via](raw)
+
+
+def plain(value: Any) -> Any:
+    """A number in place of a 0-dim tensor."""
+    return value.item() if isinstance(value, Tensor) else value

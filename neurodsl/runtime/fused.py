@@ -1,0 +1,124 @@
+"""The fused form of a call: which plan it takes, run at once or traced by `torch.compile`; beside `reference.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neurodsl.runtime import autograd, custom_ops
+from neurodsl.runtime.definition import Definition
+from neurodsl.runtime.kernels import Kernels
+from neurodsl.runtime.launch import Plan
+from neurodsl.runtime.params import plain
+
+Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
+"""Which scalars are tensors, how many uniforms there are, what is recorded, whether the reset is detached."""
+
+
+class Fused:
+    """The kernels of a neuron, and the plans of the calls it has had."""
+
+    def __init__(self, definition: Definition) -> None:
+        kernels = Kernels(definition.manifest, definition.name)
+        self.name = kernels.name
+        self._definition = definition
+        self._kernels = custom_ops.registered(kernels)
+        self._plans: dict[tuple[Names, torch.dtype, torch.device, bool], Plan] = {}
+        self._ready: set[torch.device] = set()
+
+    def problem(self, device: torch.device) -> str:
+        """What keeps the kernels from running on a device, empty if nothing does; built or found when asked first."""
+        if torch.compiler.is_compiling():
+            return _problem(self.name, str(device))
+        if device in self._ready:
+            return ""
+        problem = _problem(self.name, str(device))
+        if not problem:
+            self._ready.add(device)
+        return problem
+
+    def run(
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        values: tuple[Any, ...],
+        dt: float,
+        first_step: int,
+        record: tuple[str, ...],
+        detached: bool,
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
+
+        Args:
+            inputs: `[T, …]` each, of one dtype.
+            states: `[…]` each.
+            values: of the params, numbers or 0-dim tensors.
+            dt: the length of a step.
+            first_step: the steps since the reset, 0 for a neuron that does not read the time.
+            record: names of what to record.
+            detached: whether no gradient passes through the reset's spikes.
+        """
+        definition = self._definition
+        uniforms = definition.uniforms(*values, dt)
+        scalars = (*values, dt, *uniforms)
+        tensors, numbers = (*inputs, *states), scalars
+        places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
+        if any(isinstance(v, Tensor) for v in scalars):
+            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
+            numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
+        names = (places, len(uniforms), record, detached)
+        keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        if torch.compiler.is_compiling():
+            results = self._traced(names, numbers, first_step, tensors, keep)
+        else:
+            plan = self._plan(names, inputs[0], keep)
+            results = autograd.run(plan, numbers, first_step, tensors, keep)
+        ends = len(definition.outputs), len(definition.outputs) + len(definition.states)
+        return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
+
+    def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
+        key = (names, x.dtype, x.device, keep)
+        if key not in self._plans:
+            setup = custom_ops.setup_of(self.setup_text(*names))
+            self._plans[key] = self._kernels.plan(setup, x.dtype, x.device, keep)
+        return self._plans[key]
+
+    def _traced(
+        self,
+        names: Names,
+        numbers: tuple[float, ...],
+        first_step: int,
+        tensors: tuple[Tensor, ...],
+        keep: bool,
+    ) -> tuple[Tensor, ...]:
+        setup = self.setup_text(*names)
+        reals = [float(number) for number in numbers]
+        made = custom_ops.fused_forward(list(tensors), reals, self.name, setup, first_step, keep)
+        definition, recorded = self._definition, names[2]
+        return tuple(made[: len(definition.outputs) + len(definition.states) + len(recorded)])
+
+    def setup_text(
+        self, places: tuple[int, ...], uniforms: int, record: tuple[str, ...], detached: bool
+    ) -> str:
+        """The setup of a call as `custom_ops.setup_of` reads it."""
+        definition = self._definition
+        scalars = [*(param.name for param in definition.params), "dt"]
+        scalars += [f"u{place}" for place in range(uniforms)]
+        given = [scalars[place] for place in places]
+        lists = (definition.inputs, definition.outputs, definition.states, scalars, given, record)
+        names = [",".join(names) for names in lists]
+        return "|".join([definition.name, *names, str(int(detached))])
+
+
+def _is_real_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype is not torch.bool
+
+
+def _problem(name: str, device: str) -> str:
+    return custom_ops.load(name, device)
+
+
+# torch.compile asks once, when it traces (`torch._dynamo.assume_constant_result`, without its import).
+_problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
