@@ -81,6 +81,14 @@ class _List:
         self.made.append(Argument(name, role, type, of, **more))
 
 
+SIZES = {
+    ("channel",): ("C",),
+    ("neuron",): ("C * inner",),
+    ("time",): ("T",),
+    ("time", "channel"): ("T", "C"),
+}
+"""The shapes of params in the arithmetic of the manifest; `()` is a scalar."""
+
 STEPS_NEURONS, NEURONS = ("T", "N"), ("N",)
 
 
@@ -101,7 +109,7 @@ def forward_arguments(plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
         _saved(made, plan, "write")
     read = used(forward.step, (b.value for b in (*forward.outputs, *forward.recordable)))
     read |= used(Program(), (carry.outgoing for carry in forward.states))
-    _common(made, plan, read)
+    _common(made, plan, read, drawn=bool(plan.draws))
     return tuple(made.made)
 
 
@@ -131,8 +139,8 @@ def backward_arguments(
     for name, _ in plan.states:
         _optional(made, f"grad_{name}_0", "grad_initial_state", name, shape=NEURONS, access="write")
     for scalar in differentiable(plan):
-        name = f"grad_{scalar.name}"
-        _optional(made, name, "grad_param", scalar.name, shape=(), access="readwrite")
+        name, shape = f"grad_{scalar.name}", SIZES.get(scalar.shape, ())
+        _optional(made, name, "grad_param", scalar.name, shape=shape, access="readwrite")
     for workspace in workspaces:
         made.made.append(workspace)
     read: set[str] = set()
@@ -140,7 +148,9 @@ def backward_arguments(
         for program in (chosen.prologue, chosen.recompute, chosen.reverse):
             read |= used(program, ())
         read |= used(Program(), _given(chosen))
-    _common(made, plan, read)
+    again = {b.name for p in passes for b in (*p.recompute_inputs, *p.reverse_inputs)}
+    drawn = any(draw.name in again for draw in plan.draws)
+    _common(made, plan, read, drawn=drawn, given=differentiable(plan))
     return tuple(made.made)
 
 
@@ -179,11 +189,25 @@ def _optional(made: _List, name: str, role: str, of: str, **more: Any) -> None:
     made.add(name, role, "real*", of, optional=True, **more)
 
 
-def _common(made: _List, plan: KernelPlan, read: set[str]) -> None:
-    """The scalars that are read, the first step if it is, T and N."""
+def _common(
+    made: _List,
+    plan: KernelPlan,
+    read: set[str],
+    *,
+    drawn: bool,
+    given: tuple[Scalar, ...] = (),
+) -> None:
+    """The scalars that are read, the first step and the seed if they are, C and inner where sizes want them, T, N."""
+    sized = {axis for scalar in given for axis in scalar.shape}
     for scalar in plan.scalars:
         if scalar.var.name in read:
             _scalar(made, scalar)
+            sized |= {*scalar.shape}
+    if drawn:
+        made.add("seed", "seed", "int64_t", "seed")
+    if sized & {"channel", "neuron"}:
+        made.add("C", "channels", "int64_t", "C")
+        made.add("inner", "inner", "int64_t", "inner")
     if plan.uses_time and plan.time.name in read:
         made.add("first_step", "first_step", "int64_t", "t")
     made.add("T", "steps", "int64_t", "T")
@@ -192,6 +216,11 @@ def _common(made: _List, plan: KernelPlan, read: set[str]) -> None:
 
 def _scalar(made: _List, scalar: Scalar) -> None:
     role = "uniform" if scalar.is_uniform else "param"
+    if scalar.shape:
+        shape = SIZES[scalar.shape]
+        name = scalar.name
+        made.add(name, "param_tensor", "real*", name, shape=shape, access="read")
+        return
     boolean = scalar.var.type is IRType.BOOL
     made.add(
         scalar.name,

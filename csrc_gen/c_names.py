@@ -14,7 +14,8 @@ KEYWORDS = frozenset(
     noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return
     short signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef
     typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq restrict linux unix
-    real std fn B T N n0 n j t k a i64 row FULL WHOLE main NAN INFINITY NULL EOF errno assert signbit isnan isinf
+    real std fn B C T N n0 inner seed parts n j t k a i64 row FULL WHOLE main NAN INFINITY NULL EOF errno assert
+    signbit isnan isinf
     threadIdx blockIdx blockDim gridDim warpSize int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
     size_t ptrdiff_t M_PI __global__ __device__ __host__ __shared__ __constant__""".split()  # noqa: SIM905
 )

@@ -50,6 +50,10 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
         "save": plan.policy.value,
         "kernels": _kernels(plan, "backward"),
     }
+    if model.feedbacks:
+        entry["feedback"] = [{"name": name, "from": source} for name, source in model.feedbacks]
+    if model.noises:
+        entry["noise"] = [{"name": noise.name, "kind": noise.kind} for noise in model.noises]
     if plan.detached is not None:
         entry["variants"] = [
             {"options": {"detach_reset": True}, "kernels": _kernels(plan, "backward_detached")}
@@ -57,8 +61,13 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
     return entry
 
 
+def _shape(param: ParamModel) -> str:
+    """`scalar`, or the axes in brackets, as declared."""
+    return f"[{', '.join(param.shape)}]" if param.shape else "scalar"
+
+
 def _param(param: ParamModel) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": param.name, "default": param.value, "shape": "scalar"}
+    entry: dict[str, Any] = {"name": param.name, "default": param.value, "shape": _shape(param)}
     if param.interval is not None:
         entry["interval"] = param.interval.text
     if param.learnable:

@@ -95,7 +95,13 @@ def analyse_text(text: str, name: str, options: Options, loader: Loader) -> Anal
         from neurodsl.sema import analyse
 
         model = analyse(
-            tree, name=name, text=text, report=report, loader=loader, surrogate=options.surrogate
+            tree,
+            name=name,
+            text=text,
+            report=report,
+            loader=loader,
+            surrogate=options.surrogate,
+            shapes={key: tuple(shape) for key, shape in options.shapes.items()},
         )
     report.raise_if_errors()
     return Analysis(model, tuple(report.diagnostics), dict(report.sources), timings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -39,6 +40,11 @@ class Options:
         },
     )
 
+    shapes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict,
+        metadata={"help": "shapes of params that are declared without one", "command_line": False},
+    )
+
     def __post_init__(self) -> None:
         for option in fields(self):
             choices = option.metadata.get("choices")
@@ -50,9 +56,11 @@ class Options:
 
     def as_manifest(self) -> dict[str, Any]:
         """The options that change generated text, for the manifest and the fingerprint."""
+        shapes = {name: list(shape) for name, shape in sorted(self.shapes.items())}
         return {
             "fp": self.fp,
             "save": self.save,
             "surrogate": self.surrogate,
             "spiking": self.spiking,
+            **({"shapes": shapes} if shapes else {}),
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from neurodsl.csrc_gen.arguments import Argument, backward_arguments, differentiable
 from neurodsl.csrc_gen.c_names import CNames, backward_names
+from neurodsl.csrc_gen.cpp.arrays import BlockArrays, Parts
 from neurodsl.csrc_gen.cpp.layout import (
     PARALLEL_FROM,
     field_names,
@@ -15,6 +16,7 @@ from neurodsl.csrc_gen.cpp.layout import (
     write_struct,
 )
 from neurodsl.csrc_gen.cpp.statements import write_program
+from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
 
@@ -33,7 +35,10 @@ class BackwardPrinter:
         self.fields = field_names(self.arguments)
         self.struct = f"{name}_arguments"
         self.scratch = max(len(chosen.tape) for chosen in passes) if not plan.saved else 0
-        self.sums = len(differentiable(plan))
+        self.parts = Parts(differentiable(plan))
+        self.summed = [s.name for s in differentiable(plan) if not s.shape]
+        self.sums = len(self.summed)
+        self.more = ", real* parts" if self.parts else ""
 
     def write(self, writer: Writer) -> None:
         """The struct, both blocks, and the loop over blocks."""
@@ -49,7 +54,7 @@ class BackwardPrinter:
         name = self.name
         writer.line("template <typename real, bool FULL>")
         with writer.block(
-            f"static int {name}_blocks(const {self.struct}<real>& a, double* sums) {{"
+            f"static int {name}_blocks(const {self.struct}<real>& a, double* sums{self.more}) {{"
         ):
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line("int failed = 0;")
@@ -74,32 +79,42 @@ class BackwardPrinter:
         self._run(writer)
 
     def _choose(self, writer: Writer, which: str) -> None:
-        name = self.name
-        writer.line(f"if (N - n0 >= B) {name}_{which}<real, true>(a, n0, B, scratch, sum);")
-        writer.line(f"else {name}_{which}<real, false>(a, n0, int(N - n0), scratch, sum);")
+        name, more = self.name, ", parts" if self.parts else ""
+        writer.line(f"if (N - n0 >= B) {name}_{which}<real, true>(a, n0, B, scratch, sum{more});")
+        writer.line(f"else {name}_{which}<real, false>(a, n0, int(N - n0), scratch, sum{more});")
 
     def _run(self, writer: Writer) -> None:
         wanted = [a for a in self.arguments if a.role == "grad_param" or a.recorded]
+        none, more = (", nullptr", ", parts") if self.parts else ("", "")
         with writer.block(
             f"template <typename real> int {self.name}_run(const {self.struct}<real>& a) {{"
         ):
             if not wanted:
-                writer.line(f"return {self.name}_blocks<real, false>(a, nullptr);")
+                writer.line(f"return {self.name}_blocks<real, false>(a, nullptr{none});")
                 return
             shown = " || ".join(f"a.{self.fields[a.name]}" for a in wanted)
-            writer.line(f"if (!({shown})) return {self.name}_blocks<real, false>(a, nullptr);")
-            writer.line("const i64 blocks = (a.N + B - 1) / B;")
+            writer.line(
+                f"if (!({shown})) return {self.name}_blocks<real, false>(a, nullptr{none});"
+            )
+            writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line(f"double* sums = allocate<double>(blocks * {max(self.sums, 1)});")
             writer.line("if (sums == nullptr) return 1;")
-            writer.line(f"const int failed = {self.name}_blocks<real, true>(a, sums);")
+            if self.parts:
+                writer.line(f"real* parts = allocate<real>({self.parts.size});")
+                writer.line("if (parts == nullptr) return std::free(sums), 1;")
+            writer.line(f"const int failed = {self.name}_blocks<real, true>(a, sums{more});")
             with writer.block("if (!failed) {"):
-                for place, argument in enumerate(
-                    a for a in self.arguments if a.role == "grad_param"
-                ):
+                for argument in (a for a in self.arguments if a.role == "grad_param"):
                     field = f"a.{self.fields[argument.name]}"
+                    if self.parts.has(argument.of):
+                        self.parts.add(writer, argument.of, field)
+                        continue
+                    place = self.summed.index(argument.of)
                     writer.line(
                         f"if ({field}) add_up(sums + {place}, {self.sums}, blocks, {field});"
                     )
+            if self.parts:
+                writer.line("std::free(parts);")
             writer.line("std::free(sums);")
             writer.line("return failed;")
 
@@ -125,12 +140,19 @@ class _Block:
         which = "full" if self.chosen.full else "plain"
         writer.line("template <typename real, bool WHOLE>")
         head = f"static inline void {self.kernel.name}_{which}("
-        with writer.block(
-            f"{head}const {self.kernel.struct}<real>& a, i64 n0, int count, real* scratch, double* sum) {{"
-        ):
+        more = f"i64 n0, int count, real* scratch, double* sum{self.kernel.more}) {{"
+        with writer.block(f"{head}const {self.kernel.struct}<real>& a, {more}"):
             writer.line("const i64 T = a.T, N = a.N;")
             writer.line("const int n = WHOLE ? B : count;")
             write_scalars(writer, self.kernel.arguments, self.names, self.plan.scalars)
+            self.arrays = BlockArrays(
+                self.plan.scalars,
+                self.kernel.fields,
+                self.kernel.arguments,
+                self.names,
+                self.locals,
+            )
+            self.arrays.gather(writer)
             write_program(writer, self.chosen.prologue, self.printer, self.names)
             if not self.plan.saved and self.chosen.tape:
                 self._again(writer)
@@ -151,8 +173,10 @@ class _Block:
             rows = self._input_rows(writer, chosen.recompute_inputs)
             tapes = self._tape_rows(writer, "")
             self._time(writer)
+            self.arrays.of_step(writer)
             writer.line("#pragma omp simd")
             with writer.block("for (int j = 0; j < n; ++j) {"):
+                self.arrays.of_neuron(writer)
                 self._read(writer, chosen.recompute_inputs, rows)
                 for carry, state in zip(chosen.recompute_states, states, strict=True):
                     writer.line(f"const real {self.names[carry.incoming.name]} = {state}[j];")
@@ -166,6 +190,9 @@ class _Block:
         inputs = {a.of: a for a in self._arguments("input")}
         rows = []
         for binding in bindings:
+            if binding.name not in inputs:
+                rows.append("")
+                continue
             row = self.locals.fresh(f"{binding.name}_row")
             field = self._field(inputs[binding.name])
             writer.line(f"const real* __restrict {row} = {field} + t * N + n0;")
@@ -193,7 +220,10 @@ class _Block:
 
     def _read(self, writer: Writer, bindings: tuple[Binding, ...], rows: list[str]) -> None:
         for binding, row in zip(bindings, rows, strict=True):
-            writer.line(f"const real {self._name(binding.value)} = {row}[j];")
+            if row:
+                writer.line(f"const real {self._name(binding.value)} = {row}[j];")
+            else:
+                writer.line(draw_line(binding, self.plan.draws, self.names, "n0 + j"))
 
     def _name(self, e: Expr) -> str:
         assert isinstance(e, Var)
@@ -219,20 +249,27 @@ class _Block:
         for name, argument in zip(carried, self._arguments("grad_initial_state"), strict=True):
             field = self._field(argument)
             writer.line(f"if ({field}) for (int j = 0; j < n; ++j) {field}[n0 + j] = {name}[j];")
-        for place, total in enumerate(totals):
+        for name, total in totals.items():
+            if self.kernel.parts.has(name):
+                where = self.kernel.parts.place(name)
+                writer.line(f"for (int j = 0; j < n; ++j) ({where})[n0 + j] = {total}[j];")
+                continue
+            place = self.kernel.summed.index(name)
             writer.line(f"sum[{place}] = 0;")
             writer.line(f"for (int j = 0; j < n; ++j) sum[{place}] += double({total}[j]);")
         writer.line("(void)zeros, (void)unwanted;")
 
-    def _totals(self, writer: Writer) -> list[str]:
-        totals = []
+    def _totals(self, writer: Writer) -> dict[str, str]:
+        totals = {}
         for binding in self.chosen.grad_scalars:
+            if self.kernel.parts.timed(binding.name):
+                continue
             total = self.locals.fresh(f"total_{binding.name}")
             writer.line(f"alignas(64) real {total}[B] = {{}};")
-            totals.append(total)
+            totals[binding.name] = total
         return totals
 
-    def _step_back(self, writer: Writer, carried: list[str], totals: list[str]) -> None:
+    def _step_back(self, writer: Writer, carried: list[str], totals: dict[str, str]) -> None:
         chosen = self.chosen
         tapes = self._tape_rows(writer, "const ")
         inputs = self._input_rows(writer, chosen.reverse_inputs)
@@ -241,10 +278,13 @@ class _Block:
         upstream += self._optional_rows(writer, recorded, "zeros")
         given = self._optional_rows(writer, self._arguments("grad_input"), "unwanted")
         self._time(writer)
+        self.arrays.of_step(writer)
+        parts = self._part_rows(writer)
         writer.line("#pragma omp simd")
         with writer.block("for (int j = 0; j < n; ++j) {"):
             for var, row in zip(chosen.tape, tapes, strict=True):
                 writer.line(f"const real {self.names[var.name]} = {row}[j];")
+            self.arrays.of_neuron(writer)
             self._read(writer, chosen.reverse_inputs, inputs)
             self._read(writer, (*chosen.grad_outputs, *chosen.grad_recorded), upstream)
             for carry, name in zip(chosen.adjoints, carried, strict=True):
@@ -252,11 +292,24 @@ class _Block:
             write_program(writer, chosen.reverse, self.printer, self.names)
             for binding, row in zip(chosen.grad_inputs, given, strict=True):
                 writer.line(f"{row}[j] = {self.printer.text(binding.value)};")
-            for binding, total in zip(chosen.grad_scalars, totals, strict=True):
-                if binding.value != Const(0.0):
-                    writer.line(f"{total}[j] += {self.printer.text(binding.value)};")
+            for binding in chosen.grad_scalars:
+                value = self.printer.text(binding.value)
+                if binding.name in parts:
+                    writer.line(f"{parts[binding.name]}[j] = {value};")
+                elif binding.value != Const(0.0):
+                    writer.line(f"{totals[binding.name]}[j] += {value};")
             for carry, name in zip(chosen.adjoints, carried, strict=True):
                 writer.line(f"{name}[j] = {self.printer.text(carry.outgoing)};")
+
+    def _part_rows(self, writer: Writer) -> dict[str, str]:
+        """Where this step's parts of the gradients of params by the time go."""
+        rows = {}
+        for binding in self.chosen.grad_scalars:
+            if self.kernel.parts.timed(binding.name):
+                row = rows[binding.name] = self.locals.fresh(f"{binding.name}_part")
+                place = self.kernel.parts.place(binding.name)
+                writer.line(f"real* {row} = {place} + t * N + n0;")
+        return rows
 
     def _optional_rows(self, writer: Writer, arguments: list[Argument], instead: str) -> list[str]:
         rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
 from neurodsl.csrc_gen.c_names import CNames, forward_names
+from neurodsl.csrc_gen.cpp.arrays import BlockArrays
 from neurodsl.csrc_gen.cpp.layout import (
     PARALLEL_FROM,
     field_names,
@@ -11,6 +12,7 @@ from neurodsl.csrc_gen.cpp.layout import (
     write_struct,
 )
 from neurodsl.csrc_gen.cpp.statements import write_program
+from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
 
@@ -52,6 +54,10 @@ class ForwardPrinter:
             writer.line("const i64 T = a.T, N = a.N;")
             writer.line("const int n = WHOLE ? B : count;")
             write_scalars(writer, self.arguments, self.names, self.plan.scalars)
+            self.arrays = BlockArrays(
+                self.plan.scalars, self.fields, self.arguments, self.names, self.locals
+            )
+            self.arrays.gather(writer)
             states = [self.locals.fresh(f"{c.name}_now") for c in self.plan.forward.states]
             for state in states:
                 writer.line(f"alignas(64) real {state}[B];")
@@ -62,6 +68,7 @@ class ForwardPrinter:
                 writer.line("alignas(64) real unwanted[B];")
             with writer.block("for (i64 t = 0; t < T; ++t) {"):
                 self._rows(writer)
+                self.arrays.of_step(writer)
                 self._step(writer, states)
             for state, argument in zip(states, self._of_role("final_state"), strict=True):
                 field = self.fields[argument.name]
@@ -86,8 +93,12 @@ class ForwardPrinter:
         forward = self.plan.forward
         writer.line("#pragma omp simd")
         with writer.block("for (int j = 0; j < n; ++j) {"):
+            self.arrays.of_neuron(writer)
             for binding in forward.inputs:
                 assert isinstance(binding.value, Var)
+                if binding.name not in self.rows:
+                    writer.line(draw_line(binding, self.plan.draws, self.names, "n0 + j"))
+                    continue
                 name = self.names[binding.value.name]
                 writer.line(f"const real {name} = {self.rows[binding.name]}[j];")
             for carry, state in zip(forward.states, states, strict=True):

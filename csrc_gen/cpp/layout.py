@@ -11,6 +11,9 @@ from neurodsl.csrc_gen.writer import Writer
 from neurodsl.ir.kernel_plan import KernelPlan, Scalar
 from neurodsl.ir.nodes import IRType
 
+COUNTS = ("steps", "neurons", "channels", "inner", "seed")
+"""Roles of arguments that keep their names in C++: T, N, C, inner, seed."""
+
 PARALLEL_FROM = 32768
 """Neuron-steps from which threads pay."""
 
@@ -23,8 +26,8 @@ def block_width(plan: KernelPlan) -> int:
 def field_names(arguments: Iterable[Argument]) -> dict[str, str]:
     """Each argument's spelling in C++, by its name in the manifest."""
     names = CNames()
-    kept = {"T": "T", "N": "N"}
-    return {a.name: kept[a.name] if a.name in kept else names.fresh(a.name) for a in arguments}
+    kept = {name: name for name in ("T", "N", "C", "inner", "seed")}
+    return {a.name: kept[a.name] if a.role in COUNTS else names.fresh(a.name) for a in arguments}
 
 
 def declaration(argument: Argument, spelt: str, real: str) -> str:
@@ -85,7 +88,7 @@ def write_scalars(
     by_pointer = {a.of: a for a in arguments if a.role in ("param_tensor", "uniform_tensor")}
     for scalar in scalars:
         argument = by_value.get(scalar.name)
-        if argument is None:
+        if argument is None or scalar.shape:
             continue
         local, value = names[scalar.var.name], f"a.{spelt[argument.name]}"
         if scalar.var.type is IRType.BOOL:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
+from neurodsl.csrc_gen.cpp.arrays import ADD_TO
 from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
 from neurodsl.csrc_gen.cpp.forward import ForwardPrinter
 from neurodsl.csrc_gen.cpp.layout import (
@@ -14,6 +15,7 @@ from neurodsl.csrc_gen.cpp.layout import (
     field_names,
     write_entries,
 )
+from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.writer import Writer, comment_text
@@ -99,7 +101,10 @@ def _source(unit: CompilationUnit) -> str:
         writer.lines([*STRICT.splitlines(), ""])
     writer.line("namespace {")
     writer.lines(["", "typedef std::int64_t i64;", ""])
-    for text in (ALLOCATE, ADD_UP, *_functions(unit)):
+    shaped = any(s.shape for _, plan in unit.neurons for s in plan.scalars)
+    draws = [draw for _, plan in unit.neurons for draw in plan.draws]
+    drawn = draw_texts(draws, prefix="static inline", std="std::")
+    for text in (ALLOCATE, ADD_UP, *([ADD_TO] if shaped else ()), *drawn, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])
     for _, plan in unit.neurons:

@@ -6,11 +6,13 @@ second stage, `reduce`, adds the parts in a fixed order.
 
 from __future__ import annotations
 
-from neurodsl.csrc_gen.arguments import Argument, backward_arguments
+from neurodsl.csrc_gen.arguments import Argument, backward_arguments, differentiable
 from neurodsl.csrc_gen.c_names import CNames, backward_names
 from neurodsl.csrc_gen.cpp.layout import field_names, write_scalars, write_struct
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.cuda.arguments import reduce_arguments, workspaces
+from neurodsl.csrc_gen.cuda.arrays import write_arrays
+from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
 
@@ -53,8 +55,15 @@ def write_reduce(writer: Writer, plan: KernelPlan) -> tuple[Argument, ...]:
     ):
         writer.line("const int64_t blocks = (a.N + BLOCK - 1) / BLOCK;")
         writer.line("const int which = int(blockIdx.x) * BLOCK + int(threadIdx.x);")
-        for place, argument in enumerate(a for a in arguments if a.role == "grad_param"):
+        summed = [s.name for s in differentiable(plan) if not s.shape]
+        shapes = {s.name: s.shape for s in plan.scalars}
+        for argument in (a for a in arguments if a.role == "grad_param"):
             field = f"a.{fields[argument.name]}"
+            if shapes[argument.of]:
+                parts = f"a.{fields[f'ws_grad_{argument.of}']}"
+                writer.line(f"if ({field}) {_add_to(shapes[argument.of], parts, field)}")
+                continue
+            place = summed.index(argument.of)
             with writer.block(f"if (which == {place} && {field}) {{"):
                 writer.line("double all = 0;")
                 writer.line(
@@ -63,6 +72,20 @@ def write_reduce(writer: Writer, plan: KernelPlan) -> tuple[Argument, ...]:
                 writer.line(f"*{field} += real(all);")
     writer.line()
     return arguments
+
+
+def _add_to(shape: tuple[str, ...], parts: str, field: str) -> str:
+    """The statement that adds the neurons' parts to a gradient; the threads of one block share the values."""
+    match shape:
+        case ("channel",):
+            return f"add_to({parts}, a.N, a.C, a.inner, {field});"
+        case ("neuron",):
+            return f"add_to({parts}, a.N, a.C * a.inner, int64_t(1), {field});"
+        case ("time",):
+            inside = f"add_to({parts} + t * a.N, a.N, int64_t(1), a.N, {field} + t);"
+        case _:
+            inside = f"add_to({parts} + t * a.N, a.N, a.C, a.inner, {field} + t * a.C);"
+    return f"for (int64_t t = 0; t < a.T; ++t) {inside}"
 
 
 class _Backward:
@@ -78,6 +101,7 @@ class _Backward:
         self.locals = CNames()
         self.names = backward_names(chosen, self.locals, given)
         self.printer = ExpressionPrinter(self.names)
+        self.shapes = {scalar.name: scalar.shape for scalar in plan.scalars}
 
     def _of_role(self, role: str, *, recorded: bool = False) -> list[Argument]:
         return [a for a in self.arguments if a.role == role and a.recorded is recorded]
@@ -98,28 +122,47 @@ class _Backward:
         with writer.block(head):
             writer.line("const int64_t T = a.T, N = a.N;")
             writer.line("const int64_t n = int64_t(blockIdx.x) * BLOCK + threadIdx.x;")
-            totals = [self.locals.fresh(f"total_{b.name}") for b in chosen.grad_scalars]
-            for total in totals:
+            totals = {
+                b.name: self.locals.fresh(f"total_{b.name}")
+                for b in chosen.grad_scalars
+                if "time" not in self.shapes[b.name]
+            }
+            for total in totals.values():
                 writer.line(f"real {total} = real(0);")
             with writer.block("if (n < N) {"):
                 write_scalars(writer, self.arguments, self.names, self.plan.scalars)
+                self._arrays(writer, timed=False)
                 write_program(writer, chosen.prologue, self.printer, self.names)
                 if not self.plan.saved and chosen.tape:
                     self._again(writer)
                 self._backwards(writer, totals)
+                for name, total in totals.items():
+                    if self.shapes[name]:
+                        writer.line(f"{self._part(name)}[n] = {total};")
+            totals = {name: total for name, total in totals.items() if not self.shapes[name]}
             if totals:
                 writer.line("__shared__ double warps[BLOCK / 32];")
                 writer.line("const int64_t blocks = (N + BLOCK - 1) / BLOCK;")
-            for place, total in enumerate(totals):
+            for place, total in enumerate(totals.values()):
                 writer.line(f"block_sum(double({total}), warps, a.partials + {place} * blocks);")
         writer.line()
 
     def _inputs(self, writer: Writer, bindings: tuple[Binding, ...]) -> None:
         inputs = {a.of: a for a in self._of_role("input")}
         for binding in bindings:
-            writer.line(
-                f"const real {self._name(binding.value)} = {self._field(inputs[binding.name])}[k];"
-            )
+            if binding.name in inputs:
+                field = self._field(inputs[binding.name])
+                writer.line(f"const real {self._name(binding.value)} = {field}[k];")
+            else:
+                writer.line(draw_line(binding, self.plan.draws, self.names, "n"))
+
+    def _arrays(self, writer: Writer, *, timed: bool) -> None:
+        scalars = self.plan.scalars
+        write_arrays(writer, scalars, self.fields, self.arguments, self.names, timed=timed)
+
+    def _part(self, name: str) -> str:
+        """Where the neurons' parts of a gradient go."""
+        return f"a.{self.fields[f'ws_grad_{name}']}"
 
     def _name(self, e: Expr) -> str:
         assert isinstance(e, Var)
@@ -138,6 +181,7 @@ class _Backward:
             writer.line(f"real {state} = {self._field(initial[carry.name])}[n];")
         with writer.block("for (int64_t t = 0; t < T; ++t) {"):
             writer.line("const int64_t k = t * N + n;")
+            self._arrays(writer, timed=True)
             self._inputs(writer, chosen.recompute_inputs)
             for carry, state in zip(chosen.recompute_states, states, strict=True):
                 writer.line(f"const real {self.names[carry.incoming.name]} = {state};")
@@ -148,7 +192,7 @@ class _Backward:
             for carry, state in zip(chosen.recompute_states, states, strict=True):
                 writer.line(f"{state} = {self.printer.text(carry.outgoing)};")
 
-    def _backwards(self, writer: Writer, totals: list[str]) -> None:
+    def _backwards(self, writer: Writer, totals: dict[str, str]) -> None:
         chosen = self.chosen
         carried = [self.locals.fresh(f"{c.incoming.name}_now") for c in chosen.adjoints]
         for name, argument in zip(carried, self._of_role("grad_final_state"), strict=True):
@@ -160,6 +204,7 @@ class _Backward:
                 writer.line(
                     f"const real {self.names[var.name]} = {self._tape(place, var.name)}[k];"
                 )
+            self._arrays(writer, timed=True)
             self._inputs(writer, chosen.reverse_inputs)
             upstream = list(zip(chosen.grad_outputs, self._of_role("grad_output"), strict=True))
             if chosen.full:
@@ -179,9 +224,12 @@ class _Backward:
             ):
                 field = self._field(argument)
                 writer.line(f"if ({field}) {field}[k] = {self.printer.text(binding.value)};")
-            for binding, total in zip(chosen.grad_scalars, totals, strict=True):
-                if binding.value != Const(0.0):
-                    writer.line(f"{total} += {self.printer.text(binding.value)};")
+            for binding in chosen.grad_scalars:
+                value = self.printer.text(binding.value)
+                if binding.name not in totals:
+                    writer.line(f"{self._part(binding.name)}[k] = {value};")
+                elif binding.value != Const(0.0):
+                    writer.line(f"{totals[binding.name]} += {value};")
             for carry, name in zip(chosen.adjoints, carried, strict=True):
                 writer.line(f"{name} = {self.printer.text(carry.outgoing)};")
         for name, argument in zip(carried, self._of_role("grad_initial_state"), strict=True):

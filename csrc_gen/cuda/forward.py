@@ -6,6 +6,8 @@ from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
 from neurodsl.csrc_gen.c_names import CNames, forward_names
 from neurodsl.csrc_gen.cpp.layout import field_names, write_scalars, write_struct
 from neurodsl.csrc_gen.cpp.statements import write_program
+from neurodsl.csrc_gen.cuda.arrays import write_arrays
+from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
 
@@ -50,6 +52,7 @@ class _Forward:
             writer.line("const int64_t n = int64_t(blockIdx.x) * BLOCK + threadIdx.x;")
             writer.line("if (n >= N) return;")
             write_scalars(writer, self.arguments, self.names, self.plan.scalars)
+            self._arrays(writer, timed=False)
             states = [self.locals.fresh(f"{c.name}_now") for c in forward.states]
             for state, argument in zip(states, self._of_role("initial_state"), strict=True):
                 writer.line(f"real {state} = {self._field(argument)}[n];")
@@ -60,13 +63,21 @@ class _Forward:
                 writer.line(f"{self._field(argument)}[n] = {state};")
         writer.line()
 
+    def _arrays(self, writer: Writer, *, timed: bool) -> None:
+        scalars = self.plan.scalars
+        write_arrays(writer, scalars, self.fields, self.arguments, self.names, timed=timed)
+
     def _step(self, writer: Writer, states: list[str]) -> None:
         forward = self.plan.forward
-        for binding, argument in zip(forward.inputs, self._of_role("input"), strict=True):
+        self._arrays(writer, timed=True)
+        inputs = {a.of: a for a in self._of_role("input")}
+        for binding in forward.inputs:
             assert isinstance(binding.value, Var)
-            writer.line(
-                f"const real {self.names[binding.value.name]} = {self._field(argument)}[k];"
-            )
+            if binding.name in inputs:
+                field = self._field(inputs[binding.name])
+                writer.line(f"const real {self.names[binding.value.name]} = {field}[k];")
+            else:
+                writer.line(draw_line(binding, self.plan.draws, self.names, "n"))
         for carry, state in zip(forward.states, states, strict=True):
             writer.line(f"const real {self.names[carry.incoming.name]} = {state};")
         if self._of_role("first_step"):

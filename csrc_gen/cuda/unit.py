@@ -9,6 +9,7 @@ from neurodsl.csrc_gen.cpp.unit import backward_kernels, expressions, forward_pa
 from neurodsl.csrc_gen.cuda.arguments import BLOCK
 from neurodsl.csrc_gen.cuda.backward import write_backward, write_reduce
 from neurodsl.csrc_gen.cuda.forward import write_forward
+from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.writer import Writer, comment_text
@@ -26,6 +27,20 @@ __device__ __forceinline__ void block_sum(double value, double* warps, double* s
         sums[blockIdx.x] = all;
     }
     __syncthreads();
+}"""
+
+
+ADD_TO = """// Adds what each neuron gave to the value that it shares, N = rows * C * inner, in a fixed order.
+template <typename real>
+__device__ __forceinline__ void add_to(const real* parts, int64_t N, int64_t C, int64_t inner, real* total) {
+    if (N == 0) return;
+    const int64_t rows = N / (C * inner);
+    for (int64_t c = threadIdx.x; c < C; c += BLOCK) {
+        double all = 0;
+        for (int64_t b = 0; b < rows; ++b)
+            for (int64_t i = 0; i < inner; ++i) all += double(parts[(b * C + c) * inner + i]);
+        total[c] += real(all);
+    }
 }"""
 
 
@@ -53,7 +68,12 @@ def _source(unit: CompilationUnit) -> str:
     )
     writer.lines(["", f"constexpr int BLOCK = {BLOCK};", ""])
     called = functions_called([e for _, plan in unit.neurons for e in expressions(plan)])
-    for text in (BLOCK_SUM, *function_texts(called, prefix="__device__ __forceinline__", std="")):
+    shaped = any(s.shape for _, plan in unit.neurons for s in plan.scalars)
+    draws = [draw for _, plan in unit.neurons for draw in plan.draws]
+    drawn = draw_texts(draws, prefix="__device__ __forceinline__", std="")
+    for text in (BLOCK_SUM, *([ADD_TO] if shaped else ()), *drawn):
+        writer.lines([*text.splitlines(), ""])
+    for text in function_texts(called, prefix="__device__ __forceinline__", std=""):
         writer.lines([*text.splitlines(), ""])
     for _, plan in unit.neurons:
         _neuron(writer, plan)

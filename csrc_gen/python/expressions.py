@@ -39,7 +39,7 @@ class PythonPrinter:
 
     def ref(self, e: m.Ref) -> tuple[str, int]:
         name = self._names[e.name]
-        if self.detach_spikes and e.type is m.Type.SPIKE:
+        if self.detach_spikes and e.type in m.SPIKES:
             return f"fn.detach_if(detach_reset, {name})", _ATOM
         return name, _ATOM
 
@@ -106,6 +106,10 @@ class PythonPrinter:
         name = {"min": "minimum", "max": "maximum", "abs": "absolute"}.get(e.function, e.function)
         return f"fn.{name}({', '.join(self.text(argument) for argument in e.arguments)})", _ATOM
 
+    def phi(self, e: m.MatrixPhi) -> tuple[str, int]:
+        entries = ", ".join(self.text(entry) for entry in e.entries)
+        return f"fn.phi({e.row}, {e.column}, {entries})", _ATOM
+
     def detach(self, e: m.Detach) -> tuple[str, int]:
         return f"fn.detach({self.text(e.operand)})", _ATOM
 
@@ -157,5 +161,6 @@ _RULES: dict[type, Callable[..., tuple[str, int]]] = {
     m.Select: PythonPrinter.select,
     m.Call: PythonPrinter.call,
     m.Detach: PythonPrinter.detach,
+    m.MatrixPhi: PythonPrinter.phi,
     m.Spike: PythonPrinter.spike,
 }

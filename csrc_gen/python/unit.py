@@ -56,13 +56,12 @@ def _surrogates(writer: Writer, unit: CompilationUnit) -> dict[int, str]:
             printer = PythonPrinter(names, {}, "u")
             listed = ", ".join(names[key] for key in parameters)
             parts = []
-            for part in (surrogate.primitive, surrogate.gradient):
+            for part in (surrogate.primitive, surrogate.gradient, surrogate.value):
                 text = "None" if part is None else f"lambda {listed}: {printer.text(part)}"
                 parts.append(text)
             writer.lines(["", f"{name} = fn.Surrogate({surrogate.name!r},"])
             with writer.indented():
-                writer.line(f"{parts[0]},")
-                writer.line(f"{parts[1]},")
+                writer.lines(f"{part}," for part in (parts if surrogate.value else parts[:2]))
             writer.line(")")
     return spelt
 
@@ -74,6 +73,7 @@ class _Class:
         self.model, self.plan = model, plan
         locals = [s.target for s in model.statements]
         every = [*model.inputs, *(s.name for s in model.states), *(p.name for p in model.params)]
+        every += [noise.name for noise in model.noises]
         self.names = python_names(dict.fromkeys([*every, *locals])) | {"dt": "dt", "t": "t"}
         self.printer = PythonPrinter(self.names, surrogates, self.names[model.inputs[0]])
         self.params = [self.names[p.name] for p in model.params]
@@ -129,15 +129,19 @@ class _Class:
         with writer.block("definition = Definition(", ")"):
             writer.line("manifest=__manifest__,")
             writer.line(f"name={model.name!r},")
-            writer.line(f"inputs={model.inputs!r},")
+            writer.line(f"inputs={model.inputs[: len(model.inputs) - len(model.feedbacks)]!r},")
             writer.line(f"outputs={model.outputs!r},")
             writer.line(f"states={tuple(s.name for s in model.states)!r},")
             with writer.block("params=(", "),"):
                 for param in model.params:
                     writer.line(f"{self._param(param)},")
             writer.line(f"recordable={recordable!r},")
-            if self.model.uses_t:
+            if model.uses_t or any("time" in param.shape for param in model.params):
                 writer.line("timed=True,")
+            if model.feedbacks:
+                writer.line(f"feedbacks={model.feedbacks!r},")
+            if model.noises:
+                writer.line(f"noises={tuple((n.name, n.kind) for n in model.noises)!r},")
             writer.line(f"initial={lower}_initial,")
             writer.line(f"uniforms={lower}_uniforms,")
 
@@ -151,6 +155,8 @@ class _Class:
             more += ", learnable=True"
         if param.via is not None:
             more += f", via={param.via!r}"
+        if param.shape:
+            more += f", shape={param.shape!r}"
         if param.type is m.Type.BOOLEAN:
             more += ", boolean=True"
         if self._computed(param):
@@ -166,11 +172,16 @@ class _Class:
                 "detach_reset=False, spiking=True, step_mode='m', backend='auto', record=(),"
             )
             writer.line("channels=None, neurons=None, steps=None, dt=1.0,")
+            for name, _ in self.model.feedbacks:
+                writer.line(f"{self.names[name]}=None,")
         with writer.block("):", None), writer.block("super().__init__(", ")"):
             writer.line(f"({''.join(f'{name}, ' for name in self.params)}),")
             writer.line("learnable=learnable, surrogate=surrogate, detach_reset=detach_reset,")
             writer.line("spiking=spiking, step_mode=step_mode, backend=backend, record=record,")
             writer.line("channels=channels, neurons=neurons, steps=steps, dt=dt,")
+            if self.model.feedbacks:
+                listed = ", ".join(f"{n!r}: {self.names[n]}" for n, _ in self.model.feedbacks)
+                writer.line(f"modules={{{listed}}},")
 
     @staticmethod
     def _default(param: m.ParamModel) -> str:
@@ -188,10 +199,12 @@ class _Class:
         given = [*(self.names[name] for name in values), *self.params]
         listed = ", ".join(given)
         more = "dt=1.0, t=0, detach_reset=False, spiking=True"
+        drawn = ", draws" if model.noises else ""
+        more += ", draws=None" if model.noises else ""
         writer.line("@staticmethod")
         with writer.block(f"def step({listed}, {more}):", None):
             writer.line('"""One time step in eager PyTorch: (outputs, states)."""')
-            call = f"{model.name}.trace({listed}, dt, t, detach_reset, spiking)"
+            call = f"{model.name}.trace({listed}, dt, t, detach_reset, spiking{drawn})"
             writer.line(f"outputs, states, _ = {call}")
             writer.line("return outputs, states")
         writer.line()
@@ -200,12 +213,16 @@ class _Class:
             writer.line('"""As `step`, and what can be recorded."""')
             self._body(writer)
             recordable = [b.name for b in self.plan.forward.recordable]
-            rows = (model.outputs, [s.name for s in model.states], recordable)
+            rows = (model.written, [s.name for s in model.states], recordable)
             tuples = ["(" + "".join(f"{self.names[name]}, " for name in row) + ")" for row in rows]
             writer.line(f"return {', '.join(tuples)}")
 
     def _body(self, writer: Writer) -> None:
         phase = text = None
+        like = self.names[self.model.inputs[0]]
+        for place, noise in enumerate(self.model.noises):
+            name = self.names[noise.name]
+            writer.line(f"{name} = fn.drawn(draws, {place}, {noise.kind!r}, {like})")
         for statement in self.model.statements:
             if statement.phase is not phase:
                 phase = statement.phase

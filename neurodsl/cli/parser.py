@@ -130,6 +130,8 @@ COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of `Options`."""
     for option in fields(Options):
+        if not option.metadata.get("command_line", True):
+            continue
         flag = "--" + option.name.replace("_", "-")
         settings: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
         settings["help"] = str(option.metadata["help"]).replace("%", "%%")

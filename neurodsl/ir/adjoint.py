@@ -49,7 +49,7 @@ class _Adjoint:
         self.names = lowered.names
         self.contributions: dict[str, list[tuple[bool, Expr]]] = {}
         self.assigns: list[Assign] = []
-        self.scalars = frozenset(s.var.name for s in lowered.scalars)
+        self.scalars = frozenset(s.var.name for s in lowered.scalars if not s.shape)
         reals = {s.var.name for s in lowered.scalars if s.var.type is IRType.REAL}
         self.wanted = {b.value.name for b in lowered.inputs if isinstance(b.value, Var)}
         self.wanted |= {carry.incoming.name for carry in lowered.states}
@@ -61,7 +61,7 @@ class _Adjoint:
         reach = set(self.wanted)
         for assign in self.lowered.step:
             rule = self.lowered.spikes.get(assign.target.name)
-            read = _smooth(assign.value) if rule is None else iter((rule.argument.name,))
+            read = _smooth(assign.value) if rule is None else iter(_reads(rule))
             if any(name in reach for name in read):
                 reach.add(assign.target.name)
         return reach
@@ -140,6 +140,7 @@ class _Adjoint:
         rule = self.lowered.spikes.get(name)
         if rule is not None:
             self.contribute(rule.argument, self.product(upstream, surrogate_derivative(rule)))
+            self._surrogate_params(rule, upstream)
             return
         for negative, term in linear_terms(assign.value):
             if not isinstance(term, Op) or term.name in ("to_real", "not"):
@@ -150,6 +151,14 @@ class _Adjoint:
                     continue
                 sign, size = _signed(derivative)
                 self.contribute(var, self.product(upstream, size), negative=negative != sign)
+
+    def _surrogate_params(self, rule: SpikeRule, upstream: Expr) -> None:
+        """A spike acts backward as its primitive: so do the params that are given to its surrogate."""
+        if rule.primitive is None or not self.full:
+            return
+        for var, derivative in partials(rule.primitive, self.scalars):
+            if var.name != rule.argument.name:
+                self.contribute(var, self.product(upstream, derivative))
 
     def product(self, upstream: Expr, factor: Expr) -> Expr:
         """`upstream * factor`: a selection stays outside, a reciprocal becomes a division.
@@ -184,6 +193,12 @@ def surrogate_derivative(rule: SpikeRule) -> Expr:
         if var.name == name:
             return derivative
     return ZERO
+
+
+def _reads(rule: SpikeRule) -> set[str]:
+    """Names that a spike passes a gradient to."""
+    params = () if rule.primitive is None else variables(rule.primitive)
+    return {rule.argument.name, *(var.name for var in params)}
 
 
 def _all_but(e: Expr, name: str) -> frozenset[str]:

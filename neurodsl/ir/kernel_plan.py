@@ -46,11 +46,22 @@ class Scalar:
     default: float | bool | None = None
     origin: sema.Expr | None = None
     """A uniform's expression in the model, for hosts that print it in their own language."""
+    shape: tuple[str, ...] = ()
+    """Of a param with a value for each `channel`, `neuron`, `time` step, or `time` step and `channel`."""
 
     @property
     def is_uniform(self) -> bool:
         """Whether the host computes it from params."""
         return self.expression is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Random numbers of each neuron and step: `normal` or `uniform`; `stream` sets those of one neuron apart."""
+
+    name: str
+    kind: str
+    stream: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,7 @@ class ForwardPlan:
 
     step: Program
     inputs: tuple[Binding, ...]
+    """The inputs, then what is drawn (KernelPlan.draws, by name); so in the backward passes, too."""
     states: tuple[Carry, ...]
     outputs: tuple[Binding, ...]
     """Real values (a spike is wrapped in to_real), in the order of the `output` lines."""
@@ -143,5 +155,6 @@ class KernelPlan:
     variables are among forward.step's targets and the states' `incoming`."""
     strict: bool
     """`--fp strict`: no contraction, true divisions."""
+    draws: tuple[Draw, ...] = ()
     bytes_per_step: tuple[tuple[str, int], ...] = ()
     """For `neurodsl explain`: name of a stream and its bytes a neuron-step in float32."""

@@ -61,7 +61,8 @@ class _Lowering:
         self.incoming = {s.name: Var(self.names.fresh(s.name)) for s in neuron.states}
         self.scalars = ScalarTable(neuron, self.names)
         self.time = Var(self.names.fresh("t"))
-        self.values: dict[str, Expr] = {**self.inputs, **self.incoming}
+        self.draws = {noise.name: Var(self.names.fresh(noise.name)) for noise in neuron.noises}
+        self.values: dict[str, Expr] = {**self.inputs, **self.incoming, **self.draws}
         self.hosted: dict[str, m.Expr] = {}
         self.assigns: list[Assign] = []
         self.spikes: dict[str, SpikeRule] = {}
@@ -79,11 +80,12 @@ class _Lowering:
         return LoweredStep(
             Program(tuple(self.assigns)),
             tuple(Binding(name, var) for name, var in self.inputs.items()),
+            tuple(Binding(name, var) for name, var in self.draws.items()),
             tuple(
                 Carry(name, var, self.as_real(self.values[name]))
                 for name, var in self.incoming.items()
             ),
-            tuple(Binding(name, self.as_real(self.values[name])) for name in self.neuron.outputs),
+            tuple(Binding(name, self.as_real(self.values[name])) for name in self.neuron.written),
             tuple(Binding(name, self.as_real(self.values[name])) for name in recordable),
             self.scalars.scalars(),
             self.time,
@@ -121,7 +123,7 @@ class _Lowering:
 
     def host_value(self, ref: m.Ref) -> m.Expr | None:
         if ref.kind in (m.SymbolKind.PARAM, m.SymbolKind.DT):
-            return ref
+            return None if ref.level is m.Level.STEP else ref
         return self.hosted.get(ref.name)
 
     def scalar(self, hosted: m.Expr) -> Expr:
@@ -176,9 +178,11 @@ class _Lowering:
         if e.kind is m.SymbolKind.T:
             self.uses_time = True
             return self.time
+        if e.kind is m.SymbolKind.PARAM:
+            return self.scalars.param(e.name)
         value = self.values[e.name]
         detached = self.detach_reset and self.phase is m.PhaseName.RESET
-        if detached and e.type is m.Type.SPIKE:
+        if detached and e.type in m.SPIKES:
             return Op(DETACH, (value,), value.type)
         return value
 
@@ -280,21 +284,26 @@ class _Lowering:
     def spike(self, e: m.Spike) -> Expr:
         argument = self.real(e.argument)
         u = argument if isinstance(argument, Var) else self.assign("u", argument)
-        primitive, gradient = (
+        model = e.surrogate.surrogate
+        primitive, gradient, value = (
             None if part is None else self.surrogate(part, u, e.surrogate)
-            for part in (e.surrogate.surrogate.primitive, e.surrogate.surrogate.gradient)
+            for part in (model.primitive, model.gradient, model.value)
         )
         if not self.spiking:
             if primitive is None:
-                raise ValueError(f"the surrogate {e.surrogate.surrogate.name} has no primitive")
+                raise ValueError(f"the surrogate {model.name} has no primitive")
             return primitive
+        if value is not None:
+            s = self.assign(self.target, self.as_real(value))
+            self.spikes[s.name] = SpikeRule(u, primitive, gradient, model.name)
+            return s
         if e.compared is None:
             sides: tuple[Expr, Expr] = (u, Const(0.0))
         else:
             sides = (self.real(e.compared[0]), self.real(e.compared[1]))
         fired = Op("gt" if e.strict else "ge", sides, BOOL)
         s = self.assign(self.target, fired)
-        self.spikes[s.name] = SpikeRule(u, primitive, gradient, e.surrogate.surrogate.name)
+        self.spikes[s.name] = SpikeRule(u, primitive, gradient, model.name)
         return s
 
     def surrogate(self, part: m.Expr, u: Var, use: m.SurrogateUse) -> Expr:

@@ -14,6 +14,7 @@ from neurodsl.ir.nodes import Expr, Program, Var
 class SpikeRule:
     """Where a spike's gradient goes: to `argument`, times the derivative of the surrogate there.
 
+    The gradient of the surrogate's own params is the primitive's.
     Of `primitive` and `gradient` at least one is given; both are expressions of `argument` and scalars.
     """
 
@@ -29,6 +30,7 @@ class LoweredStep:
 
     step: Program
     inputs: tuple[Binding, ...]
+    draws: tuple[Binding, ...]
     states: tuple[Carry, ...]
     outputs: tuple[Binding, ...]
     recordable: tuple[Binding, ...]
@@ -37,3 +39,8 @@ class LoweredStep:
     uses_time: bool
     spikes: Mapping[str, SpikeRule]
     names: Names
+
+    @property
+    def read(self) -> tuple[Binding, ...]:
+        """What a step is given and may read again: inputs, then what is drawn."""
+        return (*self.inputs, *self.draws)

@@ -9,6 +9,7 @@ from neurodsl.ir.kernel_plan import (
     BackwardPlan,
     Binding,
     Carry,
+    Draw,
     ForwardPlan,
     KernelPlan,
     SavePolicy,
@@ -55,7 +56,7 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         neuron=neuron.name,
         prefix=prefix,
         inputs=neuron.inputs,
-        outputs=neuron.outputs,
+        outputs=neuron.written,
         states=tuple((s.name, manifest_text(s.initial)) for s in neuron.states),
         scalars=lowered.scalars,
         uses_time=lowered.uses_time,
@@ -68,6 +69,7 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         policy=policy,
         saved=saved,
         strict=fp == "strict",
+        draws=tuple(Draw(n.name, n.kind, k) for k, n in enumerate(neuron.noises)),
     )
     plan = replace(plan, bytes_per_step=_bytes(plan))
     verify_plan(plan)
@@ -88,7 +90,7 @@ def _tape(variants: list[Variant]) -> tuple[Var, ...]:
     """The cheapest tape that serves every one of the variants; inputs are read again, not kept."""
     first = variants[0]
     needed = {name for variant in variants for name in variant.needed}
-    inputs = [b.value for b in first.lowered.inputs if isinstance(b.value, Var)]
+    inputs = [b.value for b in first.lowered.read if isinstance(b.value, Var)]
     incoming = [carry.incoming for carry in first.states]
     kept = choose_tape(first.forward, sorted(needed), incoming, inputs)
     read_again = {var.name for var in inputs}
@@ -148,13 +150,14 @@ def _forward(neuron: NeuronModel, *, spiking: bool, keep: tuple[Var, ...]) -> Fo
     roots += [b.value for b in (*outputs, *recordable)]
     roots += keep
     step = inline(live(flat, roots), roots, numbering.temporaries)
-    return ForwardPlan(Program(step.assigns), lowered.inputs, states, outputs, recordable)
+    return ForwardPlan(Program(step.assigns), lowered.read, states, outputs, recordable)
 
 
 def _bytes(plan: KernelPlan) -> tuple[tuple[str, int], ...]:
     """Bytes a neuron-step in float32, by stream."""
     backward = plan.backward
     reads = {b.name for b in (*backward.recompute_inputs, *backward.reverse_inputs)}
+    reads &= {*plan.inputs}
     streams = [
         ("forward reads inputs", 4 * len(plan.inputs)),
         ("forward writes outputs", 4 * len(plan.outputs)),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from neurodsl.ir.kernel_plan import Scalar
 from neurodsl.ir.names import Names
 from neurodsl.ir.nodes import IRType, Var
+from neurodsl.ir.phi_text import phi_text
 from neurodsl.sema import model as m
 
 
@@ -27,7 +28,8 @@ class ScalarTable:
             boolean = param is not None and param.type is m.Type.BOOLEAN
             var = Var(self._names.fresh(name), IRType.BOOL if boolean else IRType.REAL)
             default = 1.0 if param is None else param.value
-            self._direct[name] = Scalar(name, var, default=default)
+            shape = () if param is None else param.shape
+            self._direct[name] = Scalar(name, var, default=default, shape=shape)
         return self._direct[name].var
 
     def uniform(self, expression: m.Expr) -> Var:
@@ -152,6 +154,11 @@ def _spike(node: m.Spike) -> tuple[str, int]:
     return f"1 if {manifest_text(left, _SUM)} {sign} {other} else 0", _CONDITIONAL
 
 
+def _phi(node: m.MatrixPhi) -> tuple[str, int]:
+    entries = tuple(manifest_text(e) for e in node.entries)
+    return phi_text(entries, node.size, node.row, node.column), _CONDITIONAL
+
+
 _TEXT: dict[type, Callable[..., tuple[str, int]]] = {
     m.Literal: _literal,
     m.Ref: lambda node: (node.name, _ATOM),
@@ -167,5 +174,6 @@ _TEXT: dict[type, Callable[..., tuple[str, int]]] = {
     m.Select: _select,
     m.Call: _call,
     m.Detach: lambda node: _TEXT[type(node.operand)](node.operand),
+    m.MatrixPhi: _phi,
     m.Spike: _spike,
 }

@@ -33,7 +33,7 @@ class Variant:
     def needed(self) -> tuple[str, ...]:
         """Names of forward variables, states and inputs that the reverse step reads, in order."""
         free = free_variables(self.reverse, self.roots)
-        order = [b.value for b in self.lowered.inputs] + [c.incoming for c in self.states]
+        order = [b.value for b in self.lowered.read] + [c.incoming for c in self.states]
         order += [assign.target for assign in self.forward]
         return tuple(var.name for var in order if isinstance(var, Var) and var.name in free)
 
@@ -52,7 +52,7 @@ def make_variant(neuron: NeuronModel, *, spiking: bool, detach_reset: bool, full
     forward = numbering.program(lowered.step)
     adjoint = _numbered(differentiate(lowered, full=full), numbering)
     states = tuple(Carry(c.name, c.incoming, numbering.atom(c.outgoing)) for c in lowered.states)
-    scalars = [scalar.var.name for scalar in lowered.scalars]
+    scalars = [scalar.var.name for scalar in lowered.scalars if not scalar.shape]
     prologue, reverse = hoist(adjoint.reverse, scalars)
     made = Variant(
         lowered,
@@ -108,11 +108,11 @@ def finish(variant: Variant, tape: tuple[Var, ...], *, recompute: bool) -> Backw
     return BackwardPlan(
         prologue=inline(variant.prologue, prologue_roots, temporaries),
         recompute=inline(step, carried, temporaries),
-        recompute_inputs=_read(variant.lowered.inputs, used),
+        recompute_inputs=_read(variant.lowered.read, used),
         recompute_states=states,
         tape=tape,
         reverse=inline(reverse, variant.roots, temporaries),
-        reverse_inputs=_read(variant.lowered.inputs, free),
+        reverse_inputs=_read(variant.lowered.read, free),
         grad_outputs=adjoint.grad_outputs,
         grad_recorded=adjoint.grad_recorded,
         grad_inputs=adjoint.grad_inputs,

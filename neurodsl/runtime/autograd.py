@@ -10,37 +10,37 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from neurodsl.runtime.errors import StaleGraphError
-from neurodsl.runtime.launch import Plan, Setup
+from neurodsl.runtime.launch import Plan, Setup, When, counts_of
 from neurodsl.runtime.layouts import common_layout, empty_in, in_layout
 
 Layout = tuple[int, ...] | None
 
 
 def run(
-    plan: Plan, numbers: Sequence[float], first_step: int, tensors: Sequence[Tensor], keep: bool
+    plan: Plan, numbers: Sequence[float], when: When, tensors: Sequence[Tensor], keep: bool
 ) -> tuple[Tensor, ...]:
     """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
 
     Args:
         plan: of the kernels.
         numbers: one for each scalar of the plan; of those given as tensors, any.
-        first_step: the steps before this call.
+        when: the steps before this call, and the seed.
         tensors: inputs `[T, …]`, initial states `[…]`, scalars `[]`, all of one dtype and on one device.
         keep: whether backward may follow.
     """
     if keep:
         function: Any = _Fused
-        results: tuple[Tensor, ...] = function.apply(plan, numbers, first_step, *tensors)
+        results: tuple[Tensor, ...] = function.apply(plan, numbers, when, *tensors)
         return results
-    return forward_pass(plan, numbers, first_step, tensors)[1]
+    return forward_pass(plan, numbers, when, tensors)[1]
 
 
 def forward_pass(
-    plan: Plan, numbers: Sequence[float], first_step: int, tensors: Sequence[Tensor]
+    plan: Plan, numbers: Sequence[float], when: When, tensors: Sequence[Tensor]
 ) -> tuple[list[Tensor], tuple[Tensor, ...], list[Tensor], Layout]:
     """The tensors as the kernel got them, the results, what was saved, and the layout of all of them."""
     setup, first = plan.setup, tensors[0]
-    layout = common_layout(first)
+    layout = None if plan.ordered else common_layout(first)
     given = [in_layout(tensor, layout) for tensor in tensors]
     steps = first.shape[0]
     made = [empty_in(first, layout) for _ in setup.outputs]
@@ -50,15 +50,15 @@ def forward_pass(
     if not steps:
         for place in range(len(setup.states)):
             made[len(setup.outputs) + place].copy_(given[len(setup.inputs) + place])
-    elif neurons := first.numel() // steps:
-        plan.forward([*given, *made, *saved], numbers, (steps, neurons, first_step))
+    elif first.numel():
+        plan.forward([*given, *made, *saved], numbers, counts_of(first, when))
     return given, tuple(made), saved, layout
 
 
 def backward_pass(
     plan: Plan,
     numbers: Sequence[float],
-    first_step: int,
+    when: When,
     given: Sequence[Tensor],
     saved: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
@@ -80,27 +80,27 @@ def backward_pass(
             wanted.append(empty_in(first, layout, step=place >= len(setup.inputs)))
     if not steps:
         _pass_through(setup, wanted, incoming)
-    elif neurons := first.numel() // steps:
+    elif first.numel():
         tensors = [*given, *saved, *incoming, *wanted]
-        plan.backward(tensors, numbers, (steps, neurons, first_step))
+        plan.backward(tensors, numbers, counts_of(first, when))
     return wanted
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, numbers: Sequence[float], first_step: int, *tensors: Tensor
+        ctx: Any, plan: Plan, numbers: Sequence[float], when: When, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        given, results, saved, layout = forward_pass(plan, numbers, first_step, tensors)
+        given, results, saved, layout = forward_pass(plan, numbers, when, tensors)
         ctx.save_for_backward(*given, *saved)
-        ctx.call = plan, numbers, first_step, layout
+        ctx.call = plan, numbers, when, layout
         return results
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        plan, numbers, first_step, layout = ctx.call
+        plan, numbers, when, layout = ctx.call
         setup: Setup = plan.setup
         try:
             everything = ctx.saved_tensors
@@ -109,7 +109,7 @@ class _Fused(torch.autograd.Function):
         count = len(everything) - len(plan.saved)
         given, saved = everything[:count], everything[count:]
         needed = ctx.needs_input_grad[3:]
-        made = backward_pass(plan, numbers, first_step, given, saved, gradients, needed, layout)
+        made = backward_pass(plan, numbers, when, given, saved, gradients, needed, layout)
         return (None, None, None, *made)
 
 

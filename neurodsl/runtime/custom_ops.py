@@ -16,6 +16,9 @@ from neurodsl.runtime.autograd import backward_pass, forward_pass
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, Setup
 
+NO_SEED = -1
+"""A neuron that draws is not traced: its seed would be the same in every call."""
+
 _kernels: dict[str, Kernels] = {}
 
 
@@ -69,7 +72,7 @@ def fused_forward(
     """
     plan = _plan(name, setup, tensors[0], keep)
     given = [tensor.contiguous() for tensor in tensors]
-    _, results, saved, _ = forward_pass(plan, numbers, first_step, given)
+    _, results, saved, _ = forward_pass(plan, numbers, (first_step, NO_SEED), given)
     return [*results, *saved]
 
 
@@ -107,7 +110,7 @@ def fused_backward(
     left = iter(gradients)
     incoming = [next(left) if there else None for there in present]
     given = [tensor.contiguous() for tensor in given]
-    made = backward_pass(plan, numbers, first_step, given, saved, incoming, needed, None)
+    made = backward_pass(plan, numbers, (first_step, NO_SEED), given, saved, incoming, needed, None)
     return [gradient for gradient in made if gradient is not None]
 
 

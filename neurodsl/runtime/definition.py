@@ -23,5 +23,20 @@ class Definition:
     recordable: tuple[str, ...]
     initial: Callable[..., tuple[Any, ...]]
     uniforms: Callable[..., tuple[Any, ...]]
+    feedbacks: tuple[tuple[str, str], ...] = ()
+    """(what a step reads, what the last step gives a module to make it of)."""
+    noises: tuple[tuple[str, str], ...] = ()
+    """(name, kind) of what is drawn for each neuron and step."""
     timed: bool = False
     """Whether its equations read the time: only then are steps counted, which `torch.compile` compiles anew for."""
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """What a step is given: the inputs, then what is fed back."""
+        return (*self.inputs, *(name for name, _ in self.feedbacks))
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What a step gives: the outputs, then what is fed back and is none."""
+        sources = dict.fromkeys(source for _, source in self.feedbacks)
+        return (*self.outputs, *(name for name in sources if name not in self.outputs))

@@ -6,6 +6,7 @@ are those that the language promises.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -13,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from neurodsl.matrix_functions import phi as matrix_phi
 
 Value = Any
 """A tensor or a float."""
@@ -25,6 +28,8 @@ class Surrogate:
     name: str
     primitive: Callable[..., Value] | None
     gradient: Callable[..., Value] | None
+    value: Callable[..., Value] | None = None
+    """What is fired, instead of 0 or 1."""
 
 
 def _on_tensors(function: Callable[[Tensor], Tensor]) -> Callable[[Value], Value]:
@@ -249,7 +254,7 @@ class _Spike(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, u: Tensor, fired: Tensor, surrogate: Surrogate, arguments: tuple[Value, ...]
+        ctx: Any, u: Tensor, fired: Tensor, surrogate: Surrogate, *arguments: Value
     ) -> Tensor:
         ctx.save_for_backward(u)
         ctx.surrogate = surrogate
@@ -259,13 +264,23 @@ class _Spike(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         (u,) = ctx.saved_tensors
-        if ctx.surrogate.gradient is not None:
-            return g * ctx.surrogate.gradient(u, *ctx.arguments), None, None, None
+        surrogate, wanted = ctx.surrogate, ctx.needs_input_grad[3:]
+        given = surrogate.gradient is not None
+        none: list[Tensor | None] = [None, None, *(None for _ in wanted)]
+        if given and (surrogate.primitive is None or not any(wanted)):
+            return g * surrogate.gradient(u, *ctx.arguments), *none
         with torch.enable_grad():
             u = u.detach().requires_grad_()
-            value = ctx.surrogate.primitive(u, *ctx.arguments)
-            (derivative,) = torch.autograd.grad(value.sum(), u)
-        return g * derivative, None, None, None
+            arguments = [
+                a.detach().requires_grad_() if need else a
+                for a, need in zip(ctx.arguments, wanted, strict=True)
+            ]
+            value = surrogate.primitive(u, *arguments)
+            learnt = [a for a, need in zip(arguments, wanted, strict=True) if need]
+            made = torch.autograd.grad(value, [u, *learnt], g, allow_unused=True)
+        to_u = g * surrogate.gradient(u.detach(), *ctx.arguments) if given else made[0]
+        rest = iter(made[1:])
+        return to_u, None, None, *(next(rest) if need else None for need in wanted)
 
 
 def spike(
@@ -286,4 +301,30 @@ def spike(
                 f"the surrogate {surrogate.name} has no primitive: spiking=False needs one"
             )
         return surrogate.primitive(u, *arguments)
-    return _apply(_Spike, u, u >= 0 if fired is None else fired, surrogate, arguments)
+    if surrogate.value is not None:
+        fired = surrogate.value(u.detach(), *(detach(a) for a in arguments))
+    elif fired is None:
+        fired = u >= 0
+    return _apply(_Spike, u, fired, surrogate, *arguments)
+
+
+def phi(row: int, column: int, *entries: Value) -> Value:
+    """An entry of (exp(M) - 1) / M, M a square matrix given row by row (neurodsl/matrix_functions.py)."""
+    size = math.isqrt(len(entries))
+    like = next((x for x in entries if isinstance(x, Tensor)), None)
+    if like is None:
+        return matrix_phi(tuple(float(x) for x in entries))[row * size + column]
+    flat = [alike(like, x).to(torch.float64) for x in entries]
+    matrix = torch.stack(flat).reshape(size, size)
+    one = torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+    upper = torch.cat([matrix, one], dim=1)
+    exponential = torch.linalg.matrix_exp(torch.cat([upper, torch.zeros_like(upper)]))
+    return exponential[row, size + column].to(like.dtype)
+
+
+def drawn(draws: Any, place: int, kind: str, like: Tensor) -> Tensor:
+    """The standard draw of one step: what was handed in, or fresh numbers from PyTorch's generator."""
+    if draws is not None:
+        found: Tensor = draws[place]
+        return found
+    return torch.randn_like(like) if kind == "normal" else torch.rand_like(like)

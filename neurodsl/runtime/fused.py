@@ -9,8 +9,9 @@ from torch import Tensor
 
 from neurodsl.runtime import autograd, custom_ops
 from neurodsl.runtime.definition import Definition
+from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
-from neurodsl.runtime.launch import Plan
+from neurodsl.runtime.launch import Plan, When
 from neurodsl.runtime.params import plain
 
 Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
@@ -45,7 +46,7 @@ class Fused:
         states: tuple[Tensor, ...],
         values: tuple[Any, ...],
         dt: float,
-        first_step: int,
+        when: When,
         record: tuple[str, ...],
         detached: bool,
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -56,7 +57,7 @@ class Fused:
             states: `[…]` each.
             values: of the params, numbers or 0-dim tensors.
             dt: the length of a step.
-            first_step: the steps since the reset, 0 for a neuron that does not read the time.
+            when: the steps since the reset, 0 for a neuron that does not read the time; the seed.
             record: names of what to record.
             detached: whether no gradient passes through the reset's spikes.
         """
@@ -71,11 +72,12 @@ class Fused:
         names = (places, len(uniforms), record, detached)
         keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         if torch.compiler.is_compiling():
-            results = self._traced(names, numbers, first_step, tensors, keep)
+            results = self._traced(names, numbers, when, tensors, keep)
         else:
             plan = self._plan(names, inputs[0], keep)
-            results = autograd.run(plan, numbers, first_step, tensors, keep)
-        ends = len(definition.outputs), len(definition.outputs) + len(definition.states)
+            results = autograd.run(plan, numbers, when, tensors, keep)
+        count = len(definition.written)
+        ends = count, count + len(definition.states)
         return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
 
     def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
@@ -89,15 +91,20 @@ class Fused:
         self,
         names: Names,
         numbers: tuple[float, ...],
-        first_step: int,
+        when: When,
         tensors: tuple[Tensor, ...],
         keep: bool,
     ) -> tuple[Tensor, ...]:
+        if self._definition.noises:
+            raise UnsupportedError(
+                f"{self._definition.name} draws random numbers, which torch.compile cannot trace; "
+                "wrap the call in torch.compiler.disable"
+            )
         setup = self.setup_text(*names)
         reals = [float(number) for number in numbers]
-        made = custom_ops.fused_forward(list(tensors), reals, self.name, setup, first_step, keep)
+        made = custom_ops.fused_forward(list(tensors), reals, self.name, setup, when[0], keep)
         definition, recorded = self._definition, names[2]
-        return tuple(made[: len(definition.outputs) + len(definition.states) + len(recorded)])
+        return tuple(made[: len(definition.written) + len(definition.states) + len(recorded)])
 
     def setup_text(
         self, places: tuple[int, ...], uniforms: int, record: tuple[str, ...], detached: bool
@@ -107,7 +114,7 @@ class Fused:
         scalars = [*(param.name for param in definition.params), "dt"]
         scalars += [f"u{place}" for place in range(uniforms)]
         given = [scalars[place] for place in places]
-        lists = (definition.inputs, definition.outputs, definition.states, scalars, given, record)
+        lists = (definition.read, definition.written, definition.states, scalars, given, record)
         names = [",".join(names) for names in lists]
         return "|".join([definition.name, *names, str(int(detached))])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -102,9 +103,9 @@ class Launch:
         self,
         tensors: Sequence[Tensor | None],
         numbers: Sequence[float],
-        counts: tuple[int, int, int],
+        counts: Counts,
     ) -> None:
-        """Run it; None is a null pointer. `counts` are the time steps, the neurons, and the steps before this call."""
+        """Run it; None is a null pointer."""
         values = self._template.copy()
         for position, place in self._addresses:
             tensor = tensors[place]
@@ -119,7 +120,20 @@ class Launch:
         self._kernel(values)
 
 
-_COUNTS = ("steps", "neurons", "first_step")
+_COUNTS = ("steps", "neurons", "first_step", "seed", "channels", "inner")
+
+Counts = tuple[int, int, int, int, int, int]
+"""Time steps, neurons, steps before this call, seed, channels, neurons a channel."""
+
+When = tuple[int, int]
+"""The steps before a call, and the seed of what it draws: below 0, nothing is drawn."""
+
+
+def counts_of(first: Tensor, when: When) -> Counts:
+    """The counts of a call with the first input `[T, B, C, *]`; T is not 0."""
+    shape = first.shape
+    channels = shape[2] if len(shape) > 2 else 1
+    return (shape[0], first.numel() // shape[0], *when, channels, math.prod(shape[3:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +147,8 @@ class Plan:
     forward: Launch
     backward: Launch
     saved: tuple[tuple[str, str], ...]
+    ordered: bool
+    """Whether it matters which neuron is which: tensors are contiguous then."""
 
 
 def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
@@ -144,4 +160,5 @@ def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
         Launch(forward, [*given, *setup.results, *saved], setup.scalars),
         Launch(backward, [*given, *saved, *setup.incoming, *setup.wanted], setup.scalars),
         saved,
+        any(a["role"] in ("channels", "seed") for a in forward.arguments + backward.arguments),
     )

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from neurodsl.build.errors import ToolchainError
 from neurodsl.runtime.checks import as_tuple, check_inputs, check_states
 from neurodsl.runtime.definition import Definition
+from neurodsl.runtime.draws import fresh_seed
 from neurodsl.runtime.errors import UnsupportedError
+from neurodsl.runtime.feedback import check_module, run_loop
 from neurodsl.runtime.fused import Fused
-from neurodsl.runtime.params import Param, checked, plain, raw_value, through
+from neurodsl.runtime.launch import When
+from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
+from neurodsl.runtime.shapes import given_shapes
+from neurodsl.runtime.with_params import WithParams
 
 __all__ = ["Definition", "Neuron", "Param"]
 
 BACKENDS = ("auto", "fused", "reference")
 
 
-class Neuron(nn.Module):
+class Neuron(WithParams):
     """Runs a neuron over `[T, B, *]` (step mode "m") or `[B, *]` ("s"). States are plain attributes, `node.v`."""
 
-    definition: Definition
     trace: Callable[..., Any]
     _kernels: Fused
 
@@ -46,30 +50,38 @@ class Neuron(nn.Module):
         neurons: Any,
         steps: int | None,
         dt: float,
+        modules: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        _choose("step_mode", step_mode, ("m", "s"))
-        _choose("backend", backend, BACKENDS)
-        for key, value in (("channels", channels), ("neurons", neurons), ("steps", steps)):
-            if value is not None:
-                raise UnsupportedError(
-                    f"{key}={value!r}: params with a shape are not yet supported"
-                )
+        choose("step_mode", step_mode, ("m", "s"))
+        choose("backend", backend, BACKENDS)
+        learn = (learnable,) if isinstance(learnable, str) else tuple(learnable)
+        found = self._resolved(values)
         self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
         self.detach_reset = bool(detach_reset)
         self._options: dict[str, Any] = {"surrogate": surrogate, "spiking": bool(spiking)}
+        shapes = given_shapes(self.definition.params, found)
+        if shapes:
+            self._options["shapes"] = shapes
         self._bind()
         self.record = (record,) if isinstance(record, str) else tuple(record)
         for name in self.record:
-            _choose("record", name, self.definition.recordable)
-        self._register(values, (learnable,) if isinstance(learnable, str) else tuple(learnable))
+            choose("record", name, self.definition.recordable)
+        tuple_of = (neurons,) if isinstance(neurons, int) else neurons
+        size = (channels, None if tuple_of is None else tuple(tuple_of), steps)
+        self._register(found, learn, size)
+        for name, _ in self.definition.feedbacks:
+            self.add_module(
+                name, check_module(self.definition.name, name, (modules or {}).get(name))
+            )
+        self.noise_in_eval = True
         self.reset()
 
     def _bind(self) -> None:
         """Take over the definition of the variant that the options ask for."""
         given = self._options
         cls: Any = type(self)
-        if given["surrogate"] is not None or not given["spiking"]:
+        if given["surrogate"] is not None or not given["spiking"] or "shapes" in given:
             manifest = cls.definition.manifest
             options = {**manifest["options"], **given}
             loading = importlib.import_module("neurodsl.loading")
@@ -79,59 +91,19 @@ class Neuron(nn.Module):
         self.__dict__["_variant"] = cls
         self.__dict__["_kernels"] = Fused(cls.definition)
 
-    # --- params ---
-
-    def _register(self, values: Sequence[Any], learnable: tuple[str, ...]) -> None:
-        definition, name = self.definition, self.definition.name
-        known = {p.python for p in definition.params} | {p.name for p in definition.params}
-        for wanted in learnable:
-            _choose("learnable", wanted, sorted(known))
-        self._via: dict[str, str] = {}
-        earlier: list[Any] = []
-        for param, value in zip(definition.params, values, strict=True):
-            if value is None and param.computed is not None:
-                value = param.computed(*(plain(v) for v in earlier))
-            value = checked(name, param, value)
-            earlier.append(value)
-            learn = param.learnable or param.python in learnable or param.name in learnable
-            self._register_one(param, value, learn=learn)
-
-    def _register_one(self, param: Param, value: Any, *, learn: bool) -> None:
-        if param.boolean and learn:
-            raise ValueError(
-                f"{self.definition.name}: {param.python} is a boolean: it cannot be learnt"
-            )
-        if isinstance(value, nn.Parameter):
-            self.register_parameter(param.python, value)
-        elif learn and param.via is not None:
-            raw = nn.Parameter(raw_value(self.definition.name, param, value))
-            self.register_parameter(f"{param.python}_raw", raw)
-            self._via[param.python] = param.via
-        elif learn:
-            number = torch.tensor(float(value), dtype=torch.get_default_dtype())
-            self.register_parameter(param.python, nn.Parameter(number))
-        elif isinstance(value, Tensor):
-            self.register_buffer(param.python, value)
-        else:
-            setattr(self, param.python, value)
-
-    def __getattr__(self, name: str) -> Any:
-        via = self.__dict__.get("_via", {})
-        if name in via:
-            raw: Any = super().__getattr__(f"{name}_raw")
-            return through(via[name], raw)
-        return super().__getattr__(name)
-
-    def _values(self, dtype: torch.dtype) -> tuple[Any, ...]:
-        """Each param as the step reads it: a float, a bool, or a 0-dim tensor of the states' dtype."""
-        values = (getattr(self, param.python) for param in self.definition.params)
-        return tuple(v.to(dtype) if isinstance(v, Tensor) else v for v in values)
-
     # --- states ---
+
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        """The attributes that hold the states, the hidden ones last."""
+        return (
+            *self.definition.states,
+            *(f"_last_{name}" for name, _ in self.definition.feedbacks),
+        )
 
     def reset(self) -> None:
         """Forget the states: the next call starts from the initial ones."""
-        for name in self.definition.states:
+        for name in self._kept:
             self.__dict__[name] = None
         self.__dict__["_steps"] = 0
         for name in self.record:
@@ -139,13 +111,13 @@ class Neuron(nn.Module):
 
     def detach_states(self) -> None:
         """Keep the states, cut their graph."""
-        for name in self.definition.states:
+        for name in self._kept:
             state = self.__dict__[name]
             self.__dict__[name] = None if state is None else state.detach()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name in self.definition.states:
+        for name in self._kept:
             if self.__dict__[name] is not None:
                 self.__dict__[name] = fn(self.__dict__[name])
         return result
@@ -159,12 +131,12 @@ class Neuron(nn.Module):
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
         if single:
             inputs = tuple(x.unsqueeze(0) for x in inputs)
-        states = tuple(self.__dict__[name] for name in self.definition.states)
+        states = tuple(self.__dict__[name] for name in self._kept)
         given = None if any(state is None for state in states) else states
         timed = self.definition.timed
         first_step = self.__dict__["_steps"] if timed else 0
         outputs, finals, recorded = self._run(inputs, given, first_step)
-        for name, value in zip(self.definition.states, finals, strict=True):
+        for name, value in zip(self._kept, finals, strict=True):
             self.__dict__[name] = value
         if timed:
             self.__dict__["_steps"] = first_step + inputs[0].shape[0]
@@ -191,23 +163,71 @@ class Neuron(nn.Module):
         dtype = torch.float32 if outer in (torch.float16, torch.bfloat16) else outer
         if dtype is not outer:
             inputs = tuple(x.to(dtype) for x in inputs)
-        values = self._values(dtype)
+        values, last = self._values(inputs[0], first_step), None
         if states is None:
             states = self._initial(inputs[0], values)
         else:
             states = tuple(state.to(dtype) for state in states)
-            check_states(self.definition.name, self.definition.states, states, inputs[0])
-        run = self._fused if self._is_fused(inputs[0]) else self._reference
-        outputs, finals, recorded = run(inputs, states, values, first_step)
+            check_states(self.definition.name, self._kept, states, inputs[0])
+            count = len(self.definition.states)
+            states, last = states[:count], states[count:]
+        when = first_step, self._seed()
+        if self.definition.feedbacks:
+            outputs, finals, recorded = self._loop(inputs, states, values, last, when)
+        else:
+            outputs, finals, recorded = self._advance(inputs, states, values, when)
+        outputs = outputs[: len(self.definition.outputs)]
         if dtype is not outer:
             outputs = tuple(y.to(outer) for y in outputs)
         return outputs, finals, recorded
+
+    def _seed(self) -> int:
+        """A fresh seed for what is drawn; below 0 where nothing is."""
+        if not self.definition.noises or not (self.training or self.noise_in_eval):
+            return -1
+        return fresh_seed()
+
+    def _advance(
+        self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], values: Any, when: When
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        run = self._fused if self._is_fused(inputs[0]) else self._reference
+        return run(inputs, states, values, when)
+
+    def _loop(
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        values: tuple[Any, ...],
+        last: tuple[Tensor, ...] | None,
+        when: When,
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """A step at a time, what is fed back through its module in between."""
+        definition, params = self.definition, self._variant.definition.params
+        written = definition.written
+        modules = [
+            (name, getattr(self, name), written.index(source))
+            for name, source in definition.feedbacks
+        ]
+
+        def step(given: tuple[Tensor, ...], now: tuple[Tensor, ...], before: int) -> Any:
+            at = before - when[0]
+            row = [
+                v[at : at + 1] if "time" in p.shape else v
+                for p, v in zip(params, values, strict=True)
+            ]
+            seed = self._seed() if at else when[1]
+            return self._advance(given, now, tuple(row), (before, seed))
+
+        outputs, finals, recorded, last = run_loop(
+            definition.name, modules, step, inputs, states, last, when[0]
+        )
+        return outputs, (*finals, *last), recorded
 
     def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor, ...]:
         shape = x.shape[1:]
         return tuple(
             value.to(x).expand(shape) if isinstance(value, Tensor) else x.new_full(shape, value)
-            for value in self._variant.definition.initial(*values, self.dt)
+            for value in self._variant.definition.initial(*self._beside(values, x, 0), self.dt)
         )
 
     def _is_fused(self, x: Tensor) -> bool:
@@ -227,26 +247,26 @@ class Neuron(nn.Module):
         return False
 
     def _reference(
-        self, inputs: Any, states: Any, values: Any, first_step: int
+        self, inputs: Any, states: Any, values: Any, when: When
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         options = (self.dt, self.detach_reset, self._options["spiking"])
-        return run_reference(
-            self._variant, inputs, states, values, options, first_step, self.record
-        )
+
+        def at(step: int) -> tuple[Any, ...]:
+            return self._beside(values, inputs[0], step)
+
+        return run_reference(self._variant, inputs, states, at, options, when, self.record)
 
     def _fused(
-        self, inputs: Any, states: Any, values: Any, first_step: int
+        self, inputs: Any, states: Any, values: Any, when: When
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         record = tuple(self.record)
-        return self._kernels.run(
-            inputs, states, values, self.dt, first_step, record, self.detach_reset
-        )
+        return self._kernels.run(inputs, states, values, self.dt, when, record, self.detach_reset)
 
     # --- copies and texts ---
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in _BOUND}
-        kept = (*self.definition.states, *(f"{name}_seq" for name in self.record))
+        kept = (*self._kept, *(f"{name}_seq" for name in self.record))
         for name in kept:
             state[name] = None if state[name] is None else state[name].detach()
         return state
@@ -267,7 +287,9 @@ class Neuron(nn.Module):
         shown = []
         for param in self.definition.params:
             value = getattr(self, param.python)
-            number = f"{value.item():.6g}" if isinstance(value, Tensor) else repr(value)
+            number = repr(value)
+            if isinstance(value, Tensor):
+                number = str(tuple(value.shape)) if value.dim() else f"{value.item():.6g}"
             shown.append(f"{param.python}={number}")
         shown += [f"step_mode={self.step_mode!r}", f"backend={self.backend!r}"]
         return ", ".join(shown)
@@ -300,11 +322,6 @@ def _refuse_transforms(name: str) -> None:
             f"{name}: torch.func transforms such as vmap and grad are not supported; put the batch in a dimension "
             "after the time steps, and use backward()"
         )
-
-
-def _choose(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{what}={value!r}: choose from {', '.join(known)}")
 
 
 _warned: set[str] = set()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from neurodsl.runtime.errors import UnsupportedError
 
 _FORWARD: dict[str, Callable[[Tensor], Tensor]] = {
     "exp": torch.exp,
@@ -35,14 +33,15 @@ class Param:
     via: str | None = None
     boolean: bool = False
     computed: Callable[..., Any] | None = None
+    shape: tuple[str, ...] = ()
+    """Its axes: `channel`, `neuron`, `time`; none for a scalar."""
 
 
 def checked(neuron: str, param: Param, value: Any) -> Any:
-    """A value as it is kept: a float, a bool, or a 0-dim tensor.
+    """A value as it is kept: a float, a bool, or a tensor.
 
     Raises:
         TypeError, ValueError: it is no number, or outside its interval.
-        UnsupportedError: a tensor with dimensions.
     """
     where = f"{neuron}: {param.python}"
     if value is None:
@@ -54,23 +53,21 @@ def checked(neuron: str, param: Param, value: Any) -> Any:
     if param.boolean:
         return bool(value)
     if isinstance(value, Tensor):
-        if value.dim():
-            raise UnsupportedError(
-                f"{where}: params with a shape are not yet supported, only 0-dim tensors"
-            )
-        number = float(value.detach())
+        if not value.is_floating_point():
+            value = value.to(torch.get_default_dtype())
+        numbers = value.detach().flatten().tolist()
     else:
         try:
-            value = number = float(value)
+            value = float(value)
+            numbers = [value]
         except (TypeError, ValueError):
             raise TypeError(f"{where} must be a number, not {type(value).__name__}") from None
     if param.interval is not None:
         low, high, low_open, high_open, text = param.interval
-        inside = (number > low if low_open else number >= low) and (
-            number < high if high_open else number <= high
-        )
-        if not inside:
-            raise ValueError(f"{where}={number:g} is not in {text}")
+        for number in numbers:
+            above = number > low if low_open else number >= low
+            if not (above and (number < high if high_open else number <= high)):
+                raise ValueError(f"{where}={number:g} is not in {text}")
     return value
 
 
@@ -78,10 +75,13 @@ def raw_value(neuron: str, param: Param, value: Any) -> Tensor:
     """The unconstrained value behind a param with `via`."""
     assert param.via is not None
     try:
+        if isinstance(value, Tensor) and value.dim():
+            flat = [_INVERSE[param.via](number) for number in value.detach().flatten().tolist()]
+            return torch.tensor(flat, dtype=torch.get_default_dtype()).reshape(value.shape)
         raw = _INVERSE[param.via](float(value))
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(
-            f"{neuron}: {param.python}={float(value):g} cannot be {param.via} of a number"
+            f"{neuron}: {param.python}={value!r} cannot be {param.via} of a number"
         ) from None
     return torch.tensor(raw, dtype=torch.get_default_dtype())
 
@@ -93,4 +93,14 @@ def through(via: str, raw: Tensor) -> Tensor:
 
 def plain(value: Any) -> Any:
     """A number in place of a 0-dim tensor."""
-    return value.item() if isinstance(value, Tensor) else value
+    return value.item() if isinstance(value, Tensor) and not value.dim() else value
+
+
+def choose(what: str, value: str, known: Sequence[str]) -> None:
+    """Check that an option is one of several.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in known:
+        raise ValueError(f"{what}={value!r}: choose from {', '.join(known)}")

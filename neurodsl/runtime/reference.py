@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from neurodsl.runtime.autograd import stale
+from neurodsl.runtime.draws import standard_draw
+from neurodsl.runtime.launch import When
 
 
 class _Probe(torch.autograd.Function):
@@ -50,9 +52,9 @@ def run_reference(
     cls: Any,
     inputs: Sequence[Tensor],
     states: Sequence[Tensor],
-    values: Sequence[Any],
+    values: Callable[[int], Sequence[Any]],
     options: tuple[float, bool, bool],
-    first_step: int,
+    when: When,
     record: Sequence[str],
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
@@ -61,9 +63,9 @@ def run_reference(
         cls: the generated class.
         inputs: `[T, …]` each, of one dtype.
         states: `[…]` each.
-        values: of the params.
+        values: of the params, at a step of this call.
         options: dt, detach_reset, spiking.
-        first_step: the steps since the reset.
+        when: the steps since the reset, and the seed of what is drawn.
         record: names of what to record.
     """
     dt, detach_reset, spiking = options
@@ -76,9 +78,12 @@ def run_reference(
     kept: list[dict[str, Tensor]] = []
     shape = first.shape[1:]
     for step in range(first.shape[0]):
-        t = torch.tensor(float(first_step + step), dtype=first.dtype, device=first.device)
+        t = torch.tensor(float(when[0] + step), dtype=first.dtype, device=first.device)
         given = tuple(x[step] for x in inputs)
-        made, now, recorded = cls.trace(*given, *now, *values, dt, t, detach_reset, spiking)
+        more = _draws(definition.noises, when[1], step, given[0])
+        made, now, recorded = cls.trace(
+            *given, *now, *values(step), dt, t, detach_reset, spiking, *more
+        )
         now = tuple(_filled(value, first, shape) for value in now)
         outputs.append(tuple(_filled(value, first, shape) for value in made))
         names = dict(zip(definition.recordable, recorded, strict=True))
@@ -89,7 +94,7 @@ def run_reference(
     )
     if not outputs:
         return (
-            tuple(torch.empty_like(first) for _ in definition.outputs),
+            tuple(torch.empty_like(first) for _ in definition.written),
             finals,
             tuple(torch.empty_like(first) for _ in record),
         )
@@ -99,6 +104,15 @@ def run_reference(
         finals,
         tuple(torch.stack([row[name] for row in kept]) for name in record),
     )
+
+
+def _draws(
+    noises: Sequence[tuple[str, str]], seed: int, step: int, like: Tensor
+) -> tuple[Any, ...]:
+    """What a step draws, as its last argument; nothing for a neuron that draws nothing."""
+    kinds = [kind for _, kind in noises]
+    made = [standard_draw(kind, seed, step, place, like) for place, kind in enumerate(kinds)]
+    return (made,) if made else ()
 
 
 def _filled(value: Any, first: Tensor, shape: torch.Size) -> Tensor:

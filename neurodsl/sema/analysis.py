@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from neurodsl.diagnostics import CompileError, Diagnostic, Report, Severity
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
@@ -22,6 +24,7 @@ def analyse(
     report: Report,
     loader: Loader,
     surrogate: str | None,
+    shapes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> m.FileModel:
     """Check a parsed file and give its model; what is wrong is in `report`, all of it.
 
@@ -31,6 +34,7 @@ def analyse(
         text: the file's.
         report: where diagnostics go.
         loader: (importing text's name, path) -> (name, text); OSError if there is none.
+        shapes: of params that are declared without one.
         surrogate: replaces every spike's, such as `sigmoid(alpha=4.0)`; None leaves them as written.
 
     Raises:
@@ -47,7 +51,7 @@ def analyse(
     neurons = []
     for item in tree.items:
         if isinstance(item, ast.Neuron) and scope.neurons[item.name.name][0] is item:
-            built = _neuron(item, scope, report, surrogates)
+            built = _neuron(item, scope, report, surrogates, shapes or {})
             if built is not None:
                 neurons.append(built)
     models = [
@@ -93,7 +97,11 @@ def _replacement(
 
 
 def _neuron(
-    item: ast.Neuron, scope: Scope, report: Report, surrogates: Surrogates
+    item: ast.Neuron,
+    scope: Scope,
+    report: Report,
+    surrogates: Surrogates,
+    shapes: Mapping[str, tuple[str, ...]],
 ) -> m.NeuronModel | None:
     flat = flatten(item, scope, report)
     if flat is None:
@@ -107,7 +115,7 @@ def _neuron(
     }
     for function, home in own.values():
         check_function(function, home, surrogates, locals=own, members=names)
-    builder = NeuronBuilder(flat, report, surrogates)
+    builder = NeuronBuilder(flat, report, surrogates, shapes)
     model = builder.build()
     _check_whole(item, model, report)
     found = report.diagnostics[before:]

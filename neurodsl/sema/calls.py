@@ -121,7 +121,7 @@ def _spike(owner: Elaborator, node: ast.Call, row: Builtin) -> m.Expr | None:
     if value.type is m.Type.BOOLEAN:
         _not_a_comparison(owner, u)
         return None
-    return m.Spike(value, False, use, **_step(node))
+    return m.Spike(value, False, use, **_step(node, use))
 
 
 def _compared(
@@ -134,11 +134,16 @@ def _compared(
     if a is None or b is None or use is None:
         return None
     argument = folded(m.Chain(("-",), (a, b), **typed(m.Type.REAL, u.span, a, b)))
-    return m.Spike(argument, u.operators == (">",), use, compared=(a, b), **_step(node))
+    return m.Spike(argument, u.operators == (">",), use, compared=(a, b), **_step(node, use))
 
 
-def _step(node: ast.Call) -> dict[str, Any]:
-    return {"type": m.Type.SPIKE, "level": m.Level.STEP, "span": node.span}
+def _step(node: ast.Call, use: m.SurrogateUse) -> dict[str, Any]:
+    graded = use.surrogate.value is not None
+    return {
+        "type": m.Type.GRADED if graded else m.Type.SPIKE,
+        "level": m.Level.STEP,
+        "span": node.span,
+    }
 
 
 def _not_a_comparison(owner: Elaborator, u: ast.Expression) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neurodsl.diagnostics import Label, Report
+from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import interval_text
 from neurodsl.sema import model as m
@@ -15,8 +17,9 @@ from neurodsl.sema.elaborate import Elaborator
 from neurodsl.sema.evaluate import evaluate
 from neurodsl.sema.imports import Scope
 from neurodsl.sema.inherit import FlatNeuron
-from neurodsl.sema.surrogates import not_yet
+from neurodsl.sema.noise import NoiseLine, noise_line
 
+SHAPES = ((), ("channel",), ("neuron",), ("time",), ("time", "channel"))
 VIA = ("sigmoid", "softplus", "exp")
 
 
@@ -26,11 +29,15 @@ class Declarations:
 
     report: Report
     flat: FlatNeuron
+    shapes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Shapes of params that are declared without one, by name."""
     inputs: list[str] = field(default_factory=list)
     consts: dict[str, m.Literal] = field(default_factory=dict)
     params: dict[str, m.ParamModel] = field(default_factory=dict)
     states: dict[str, m.StateModel] = field(default_factory=dict)
     functions: dict[str, tuple[ast.Function, Scope]] = field(default_factory=dict)
+    noises: dict[str, tuple[str, NoiseLine]] = field(default_factory=dict)
+    feedbacks: dict[str, ast.Identifier] = field(default_factory=dict)
     poisoned: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 
@@ -52,11 +59,13 @@ class Declarations:
                 case ast.State():
                     self._state(name, declaration)
                 case ast.Feedback():
-                    self.poisoned.add(name)
-                    not_yet(self.report, declaration, "`feedback`")
+                    self.feedbacks[name] = declaration.source
                 case ast.Noise():
-                    self.poisoned.add(name)
-                    not_yet(self.report, declaration, "`noise`")
+                    line = noise_line(declaration, self._elaborator(name, params=True))
+                    if line is None:
+                        self.poisoned.add(name)
+                    else:
+                        self.noises[name] = line
 
     def refuse_function_name(self, name: ast.Identifier) -> None:
         """A declared name must not be a function's."""
@@ -104,8 +113,9 @@ class Declarations:
 
     def param_ref(self, name: str, node: ast.Name) -> m.Ref:
         """A use of a param."""
-        type = self.params[name].type
-        return m.Ref(name, m.SymbolKind.PARAM, type=type, level=m.Level.PARAM, span=node.span)
+        param = self.params[name]
+        level = m.Level.STEP if param.shape else m.Level.PARAM
+        return m.Ref(name, m.SymbolKind.PARAM, type=param.type, level=level, span=node.span)
 
     def _elaborator(self, name: str, *, params: bool) -> Elaborator:
         scope = self.flat.scopes[name]
@@ -132,13 +142,17 @@ class Declarations:
             self.poisoned.add(name)
 
     def _param(self, name: str, node: ast.Param) -> None:
-        if node.shape:
+        shape = self._shape(node)
+        if shape is None:
             self.poisoned.add(name)
-            not_yet(self.report, node.shape[0], "params with a shape")
             return
         elaborator = self._elaborator(name, params=True)
         default = None if node.default is None else elaborator.expression(node.default)
         if node.default is not None and default is None:
+            self.poisoned.add(name)
+            return
+        if default is not None and default.level is m.Level.STEP and not self.shapes:
+            self._report_array(default, f"the default of `{name}`")
             self.poisoned.add(name)
             return
         known = {key: p.value for key, p in self.params.items() if p.value is not None}
@@ -149,7 +163,15 @@ class Declarations:
         interval = None if node.interval is None else self._interval(name, node.interval)
         via = self._via(node.via)
         self.params[name] = m.ParamModel(
-            name, type, default, value, interval, node.learnable is not None, via, node.name.span
+            name,
+            type,
+            default,
+            value,
+            interval,
+            node.learnable is not None,
+            via,
+            node.name.span,
+            shape,
         )
         check_boolean_param(node, type, self.report)
         check_via_range(node, self.params[name], self.report)
@@ -197,7 +219,41 @@ class Declarations:
         value = self._elaborator(name, params=True).real(node.initial)
         if value is None:
             value = m.Literal(0.0, type=m.Type.REAL, level=m.Level.NUMBER)
+        timed = [
+            e for e in m.walk(value) if isinstance(e, m.Ref) and "time" in self.shape_of(e.name)
+        ]
+        if timed:
+            self._report_array(timed[0], f"the first value of `{name}`")
         self.states[name] = m.StateModel(name, value, node.name.span)
+
+    def shape_of(self, name: str) -> tuple[str, ...]:
+        """A param's shape; () for a scalar and for what is no param."""
+        return self.params[name].shape if name in self.params else ()
+
+    def _shape(self, node: ast.Param) -> tuple[str, ...] | None:
+        shape = tuple(axis.name for axis in node.shape)
+        if shape in SHAPES:
+            return shape or self.shapes.get(node.name.name, ())
+        close = nearest(shape[0], [s[0] for s in SHAPES if s]) if len(shape) == 1 else None
+        self.report.add(
+            "E0422",
+            node.shape[0].span,
+            f"no param has the shape [{', '.join(shape)}]",
+            label="no such shape",
+            help=f"did you mean `{close}`?"
+            if close
+            else "write [channel], [neuron], [time] or [time, channel]",
+        )
+        return None
+
+    def _report_array(self, e: m.Expr, what: str) -> None:
+        self.report.add(
+            "E0423",
+            e.span,
+            f"{what} must be one number",
+            label="this has a value for each channel, neuron or time step",
+            help="use params without a shape",
+        )
 
 
 def _inside(value: float, interval: m.IntervalModel) -> bool:

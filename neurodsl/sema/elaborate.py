@@ -101,13 +101,16 @@ class Elaborator:
 
     def as_condition(self, value: Resolved, node: ast.Expression) -> Resolved:
         """A value that must not be a real."""
-        if value is not None and value.type is REAL:
+        if value is not None and value.type in (REAL, m.Type.GRADED):
+            graded = value.type is m.Type.GRADED
             self.report.add(
-                "E0301",
+                "E0420" if graded else "E0301",
                 node.span,
                 "a number where a condition is needed",
-                label="this is a real",
-                help="compare it, as in `wait > 0`",
+                label="this is a spike of several levels" if graded else "this is a real",
+                help="multiply by it, as in `v - s * v_threshold`"
+                if graded
+                else "compare it, as in `wait > 0`",
             )
             return None
         return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from neurodsl.matrix_functions import phi
 from neurodsl.sema.model import (
     Call,
     Chain,
@@ -16,6 +17,7 @@ from neurodsl.sema.model import (
     Expr,
     Literal,
     Logic,
+    MatrixPhi,
     Negate,
     Not,
     Power,
@@ -66,6 +68,9 @@ def _value(e: Expr, names: Mapping[str, Value]) -> Value:
             return _value(e.then if _value(e.condition, names) else e.otherwise, names)
         case Call():
             return call(e.function, [float(_value(a, names)) for a in e.arguments])
+        case MatrixPhi():
+            entries = tuple(float(_value(a, names)) for a in e.entries)
+            return phi(entries)[e.row * e.size + e.column]
         case Detach():
             return _value(e.operand, names)
         case Spike():

@@ -20,6 +20,8 @@ def smooth_parts(e: m.Expr) -> tuple[m.Expr, ...]:
             return ()
         case m.Select() if e.condition.type is not m.Type.SPIKE:
             return (e.then, e.otherwise)
+        case m.Spike() if e.surrogate.surrogate.primitive is not None:
+            return (e.argument, *e.surrogate.arguments)
         case _:
             return parts(e)
 

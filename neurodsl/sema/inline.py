@@ -71,7 +71,7 @@ def _inside(
 def _computed_once(owner: Elaborator, key: str, value: m.Expr, count: int) -> m.Expr:
     """A hidden variable for an argument, where it spares work and cannot be seen in the gradient."""
     simple = isinstance(value, m.Literal | m.Ref) or value.level is not m.Level.STEP
-    if simple or count < 2 or owner.hidden is None or value.type is m.Type.SPIKE:
+    if simple or count < 2 or owner.hidden is None or value.type in m.SPIKES:
         return value
     return owner.hidden(key, value)
 

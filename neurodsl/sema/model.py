@@ -19,6 +19,12 @@ class Type(StrEnum):
     REAL = "real"
     BOOLEAN = "boolean"
     SPIKE = "spike"
+    GRADED = "graded"
+    """A spike of several levels: what a surrogate with a `value` gives. No condition."""
+
+
+SPIKES = (Type.SPIKE, Type.GRADED)
+"""The types of what a spike gives."""
 
 
 class Level(Enum):
@@ -38,6 +44,7 @@ class SymbolKind(StrEnum):
     LOCAL = "local"
     DT = "dt"
     T = "t"
+    NOISE = "noise"  # a standard draw of each neuron and step
     ARGUMENT = "argument"  # of a surrogate: `u` and its parameters
 
 
@@ -148,6 +155,16 @@ class Spike(Typed):
     compared: tuple[Expr, Expr] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MatrixPhi(Typed):
+    """One entry of `(exp(M) - 1) / M`, M a square matrix of params given row by row (see matrix_functions.py)."""
+
+    entries: tuple[Expr, ...]
+    size: int
+    row: int
+    column: int
+
+
 Expr = (
     Literal
     | Ref
@@ -160,6 +177,7 @@ Expr = (
     | Select
     | Call
     | Detach
+    | MatrixPhi
     | Spike
 )
 
@@ -218,6 +236,14 @@ class ParamModel:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """What is drawn for each neuron and step: `normal` (mean 0, variance 1) or `uniform` (in [0, 1))."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateModel:
     """A state and its value before the first step (level <= PARAM); always real."""
 
@@ -258,6 +284,7 @@ class NeuronModel:
     name: str
     docstring: str | None
     inputs: tuple[str, ...]
+    """What a step reads: the declared inputs, then what is fed back."""
     outputs: tuple[str, ...]
     params: tuple[ParamModel, ...]
     states: tuple[StateModel, ...]
@@ -270,7 +297,18 @@ class NeuronModel:
     """Each local that is not hidden, in order of first assignment, with the type of its last assignment."""
     uses_t: bool = False
     uses_dt: bool = False
+    noises: tuple[NoiseModel, ...] = ()
+    feedbacks: tuple[tuple[str, str], ...] = ()
+    """(what a step reads, what the step before gave a module to make it of)."""
+    methods: tuple[tuple[str, str, str], ...] = ()
+    """(states, solver, why `exact` cannot be; empty if it can) of each system of differential equations."""
     span: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What a step gives: the outputs, then what is fed back and is none."""
+        sources = dict.fromkeys(source for _, source in self.feedbacks)
+        return (*self.outputs, *(name for name in sources if name not in self.outputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +340,8 @@ def parts(e: Expr) -> tuple[Expr, ...]:
             return (e.condition, e.then, e.otherwise)
         case Call():
             return e.arguments
+        case MatrixPhi():
+            return e.entries
         case Spike():
             return (e.argument,)
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from neurodsl.diagnostics import Label, Report
@@ -17,8 +17,8 @@ from neurodsl.sema.equations import equations
 from neurodsl.sema.imports import Scope
 from neurodsl.sema.inherit import FlatNeuron
 from neurodsl.sema.limits import Limits
-from neurodsl.sema.solvers import advance, is_supported
 from neurodsl.sema.surrogates import Surrogates
+from neurodsl.sema.systems import add_system
 
 Kind = m.SymbolKind
 
@@ -26,9 +26,15 @@ Kind = m.SymbolKind
 class NeuronBuilder:
     """Walks a neuron's phases."""
 
-    def __init__(self, flat: FlatNeuron, report: Report, surrogates: Surrogates) -> None:
+    def __init__(
+        self,
+        flat: FlatNeuron,
+        report: Report,
+        surrogates: Surrogates,
+        shapes: Mapping[str, tuple[str, ...]],
+    ) -> None:
         self.flat, self.report = flat, report
-        self.declared = Declarations(report, flat)
+        self.declared = Declarations(report, flat, shapes)
         self.surrogates = surrogates
         self.locals: dict[str, tuple[m.Type, m.Level]] = {}
         self.first: dict[str, ast.Identifier] = {}
@@ -36,6 +42,9 @@ class NeuronBuilder:
         self.updated: set[str] = set()
         self.uses: list[m.SurrogateModel] = []
         self.uses_t = self.uses_dt = False
+        self.noises: list[m.NoiseModel] = []
+        self.methods: list[tuple[str, str, str]] = []
+        self.phase, self.scope = m.PhaseName.CHARGE, Scope("")
         self.limits = Limits()
         self.later: dict[str, ast.Identifier] = {}
         for name in m.PhaseName:
@@ -47,17 +56,18 @@ class NeuronBuilder:
     def build(self) -> m.NeuronModel:
         """The model. Where something was reported it is not whole."""
         self.declared.read()
+        self._draw()
         for name in m.PhaseName:
             if name.value in self.flat.phases:
                 phase, scope = self.flat.phases[name.value]
                 self._phase(phase, scope, name)
         neuron, declared = self.flat.neuron, self.declared
-        outputs = self._outputs()
+        outputs, feedbacks = self._outputs(), self._feedbacks()
         self._check_states()
         return m.NeuronModel(
             name=neuron.name.name,
             docstring=self.flat.docstring,
-            inputs=tuple(declared.inputs),
+            inputs=(*declared.inputs, *declared.feedbacks),
             outputs=outputs,
             params=tuple(declared.params.values()),
             states=tuple(declared.states.values()),
@@ -67,6 +77,9 @@ class NeuronBuilder:
             local_types=tuple((name, type) for name, (type, _) in self.locals.items()),
             uses_t=self.uses_t,
             uses_dt=self.uses_dt,
+            noises=tuple(self.noises),
+            feedbacks=feedbacks,
+            methods=tuple(self.methods),
             span=neuron.name.span,
         )
 
@@ -91,7 +104,7 @@ class NeuronBuilder:
             return declared.consts[name]
         if name in declared.params:
             return declared.param_ref(name, node)
-        if name in declared.inputs:
+        if name in declared.inputs or name in declared.feedbacks:
             return _ref(name, Kind.INPUT, node)
         if name in declared.states:
             return _ref(name, Kind.STATE, node)
@@ -118,12 +131,21 @@ class NeuronBuilder:
 
     def _names(self) -> list[str]:
         declared = self.declared
-        known = [*declared.inputs, *declared.consts, *declared.params, *declared.states]
+        known = [
+            *declared.inputs,
+            *declared.feedbacks,
+            *declared.consts,
+            *declared.params,
+            *declared.states,
+        ]
         return [*known, *self.locals, "dt", "t", "pi"]
 
-    def _elaborator(self, scope: Scope, phase: m.PhaseName, text: str) -> Elaborator:
+    def elaborator(self, text: str) -> Elaborator:
+        """For an expression of the phase at hand, in the statement `text`."""
+        scope = self.scope
+
         def hidden(name: str, value: m.Expr) -> m.Expr:
-            return self._hidden(name, value, phase, text)
+            return self.hidden(name, value, text)
 
         return Elaborator(
             self.report,
@@ -144,30 +166,31 @@ class NeuronBuilder:
             self.uses.append(use.surrogate)
         return use
 
-    def _hidden(self, name: str, value: m.Expr, phase: m.PhaseName, text: str) -> m.Expr:
+    def hidden(self, name: str, value: m.Expr, text: str) -> m.Expr:
         """A variable of the compiler's own."""
         base, number = name, 1
         while name in self.taken:
             name, number = f"{base}_{number}", number + 1
         self.taken.add(name)
-        self.statements.append(m.Statement(name, value, phase, text, True, value.span))
+        self.statements.append(m.Statement(name, value, self.phase, text, True, value.span))
         return m.Ref(name, Kind.LOCAL, type=value.type, level=value.level, span=value.span)
 
     # --- statements ---
 
     def _phase(self, phase: ast.Phase, scope: Scope, name: m.PhaseName) -> None:
+        self.scope, self.phase = scope, name
         for is_system, group in groupby(
             phase.statements, key=lambda statement: isinstance(statement, ast.Derivative)
         ):
             if is_system:
-                self._system([s for s in group if isinstance(s, ast.Derivative)], scope, name)
+                add_system(self, [s for s in group if isinstance(s, ast.Derivative)], name)
             else:
                 for statement in group:
-                    self._assignment(statement, scope, name)
+                    self._assignment(statement)
 
-    def _assignment(self, statement: ast.Statement, scope: Scope, phase: m.PhaseName) -> None:
+    def _assignment(self, statement: ast.Statement) -> None:
         text = statement_text(statement)
-        value = self._elaborator(scope, phase, text).expression(statement.value)
+        value = self.elaborator(text).expression(statement.value)
         target = statement.target.name
         if not self._may_assign(statement.target):
             return
@@ -191,7 +214,21 @@ class NeuronBuilder:
             )
             return
         self.updated.add(target)
-        self.statements.append(m.Statement(target, value, phase, text, False, statement.span))
+        self.statements.append(m.Statement(target, value, self.phase, text, False, statement.span))
+
+    def _draw(self) -> None:
+        """Each `noise` is a local: what is drawn, moved and scaled as the declaration says."""
+        for name, (kind, line) in self.declared.noises.items():
+            draw = f"{name}_draw"
+            while draw in self.taken:
+                draw += "_"
+            self.taken.add(draw)
+            self.noises.append(m.NoiseModel(draw, kind))
+            value = line.value(m.Ref(draw, Kind.NOISE, type=m.Type.REAL, level=m.Level.STEP))
+            self.locals[name] = (m.Type.REAL, m.Level.STEP)
+            self.statements.append(
+                m.Statement(name, value, m.PhaseName.CHARGE, line.text, False, line.span)
+            )
 
     def _may_assign(self, target: ast.Identifier) -> bool:
         name, declared = target.name, self.declared
@@ -202,6 +239,10 @@ class NeuronBuilder:
             if name in declared.params
             else "a const"
             if name in declared.consts
+            else "what is drawn"
+            if name in declared.noises
+            else "what is fed back"
+            if name in declared.feedbacks
             else None
         )
         if kind is None:
@@ -216,62 +257,6 @@ class NeuronBuilder:
             label=f"`{name}` is {kind}",
             secondary=(Label(identifier(self.flat.declarations[name]).span, "declared here"),),
             help="assign to a state, or to a new name",
-        )
-        return False
-
-    def _system(self, lines: list[ast.Derivative], scope: Scope, phase: m.PhaseName) -> None:
-        """Adjacent `d…/dt` lines: all read the old values. Euler: `v + dt * f`."""
-        stepped: list[tuple[ast.Derivative, m.Expr]] = []
-        self._check_once(lines)
-        for line in lines:
-            self.updated.add(line.target.name)
-            elaborator = self._elaborator(scope, phase, statement_text(line))
-            f = elaborator.real(line.value)
-            if is_supported(line, self.report) and self._is_state(line.target) and f is not None:
-                self.declared.used.add(line.target.name)
-                self.uses_dt = True
-                stepped.append((line, advance(line, f)))
-        alone = len(stepped) == 1
-        if not alone:
-            stepped = [
-                (
-                    line,
-                    self._hidden(f"{line.target.name}_next", value, phase, statement_text(line)),
-                )
-                for line, value in stepped
-            ]
-        for line, value in stepped:
-            text = statement_text(line)
-            self.statements.append(
-                m.Statement(line.target.name, value, phase, text, not alone, line.span)
-            )
-
-    def _check_once(self, lines: list[ast.Derivative]) -> None:
-        """A system has one line a state."""
-        seen: dict[str, ast.Identifier] = {}
-        for line in lines:
-            name = line.target.name
-            if name in seen:
-                self.report.add(
-                    "E0413",
-                    line.target.span,
-                    f"`d{name}/dt` stands twice in one system",
-                    label="the second time",
-                    secondary=(Label(seen[name].span, "the first time"),),
-                    help="adjacent lines are one system: add the two right sides up",
-                )
-            seen.setdefault(name, line.target)
-
-    def _is_state(self, target: ast.Identifier) -> bool:
-        if target.name in self.declared.states:
-            return True
-        close = nearest(target.name, self.declared.states)
-        self.report.add(
-            "E0410",
-            target.span,
-            f"`{target.name}` is no state",
-            label="only a state has a derivative",
-            help=f"did you mean `{close}`?" if close else f"declare it: state {target.name} = 0",
         )
         return False
 
@@ -307,6 +292,25 @@ class NeuronBuilder:
                 )
         return tuple(found)
 
+    def _feedbacks(self) -> tuple[tuple[str, str], ...]:
+        found = []
+        for name, source in self.declared.feedbacks.items():
+            self.declared.used.add(source.name)
+            known = self.locals.get(source.name, (m.Type.REAL, None))[0]
+            there = source.name in self.locals or source.name in self.declared.states
+            if there and known is not m.Type.BOOLEAN:
+                found.append((name, source.name))
+            elif source.name not in self.declared.poisoned:
+                close = nearest(source.name, [*self.locals, *self.declared.states])
+                self.report.add(
+                    "E0421",
+                    source.span,
+                    f"`{source.name}` has no value to feed back",
+                    label="a boolean" if there else "no state, and never assigned",
+                    help=f"did you mean `{close}`?" if close else "feed back a spike or a state",
+                )
+        return tuple(found)
+
     def _check_states(self) -> None:
         for name, state in self.declared.states.items():
             if name not in self.updated:
@@ -325,6 +329,8 @@ class NeuronBuilder:
                 continue
             if isinstance(declaration, ast.Input):
                 yield "input", declaration.names[0]
+            elif isinstance(declaration, ast.Noise | ast.Feedback):
+                yield type(declaration).__name__.lower(), declaration.name
             elif isinstance(declaration, ast.Param):
                 yield "param", declaration.name
         for name, first in self.first.items():

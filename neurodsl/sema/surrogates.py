@@ -25,8 +25,28 @@ class Surrogates:
 
     def use(self, call: ast.Expression | None, owner: Elaborator) -> m.SurrogateUse | None:
         """What the second argument of `spike` means."""
-        if self.replacement is not None:
-            call = self.replacement[0]
+        if self.replacement is None:
+            return self._named(call, owner)
+        use = self._named(self.replacement[0], owner)
+        written = None if call is None else self._named(call, owner)
+        if use is None or written is None or written.surrogate.value is None:
+            return use
+        if use.surrogate.value is None:
+            self._report_levels(self.replacement[0], written.surrogate.name)
+            return None
+        return use
+
+    def _report_levels(self, node: ast.Expression, written: str) -> None:
+        """One that fires in 0 and 1 cannot stand for one of several levels."""
+        self.report.add(
+            "E0420",
+            node.span,
+            f"the surrogate must have a `value`, as `{written}` has",
+            label="fires 0 or 1",
+            help=f"the neuron is written for the levels of `{written}`: give a surrogate that has a `value` too",
+        )
+
+    def _named(self, call: ast.Expression | None, owner: Elaborator) -> m.SurrogateUse | None:
         if call is None:
             found: tuple[ast.Surrogate, Scope] = self.builtin.surrogates["atan"]
             node = ast.Call(ast.Identifier("atan", span=found[0].span), (), span=found[0].span)
@@ -117,9 +137,6 @@ class Surrogates:
         lines: dict[str, m.Expr | None] = {}
         for definition in surrogate.definitions:
             what = definition.target.name
-            if what == "value":
-                not_yet(self.report, definition.target, "`value` in surrogates")
-                continue
             lines[what] = inside.real(definition.value)
             if lines[what] is None:
                 return None
@@ -148,7 +165,7 @@ class Surrogates:
         defaults: tuple[tuple[str, m.Expr | None], ...],
         lines: dict[str, m.Expr | None],
     ) -> m.SurrogateModel | None:
-        if not lines:
+        if not lines.keys() - {"value"}:
             self.report.add(
                 "E0409",
                 surrogate.name.span,
@@ -157,23 +174,26 @@ class Surrogates:
                 help="`primitive = …` is differentiated; `gradient = …` is taken as it is",
             )
             return None
-        primitive = lines.get("primitive")
-        if primitive is not None and primitive.level is not m.Level.STEP:
+        for what in ("primitive", "value"):
+            line = lines.get(what)
+            if line is None or line.level is m.Level.STEP:
+                continue
             self.report.add(
                 "E0406",
-                primitive.span,
-                f"the primitive does not depend on `{names[0]}`",
-                label="its derivative is 0 everywhere",
+                line.span,
+                f"the {what} does not depend on `{names[0]}`",
+                label="its derivative is 0 everywhere"
+                if what == "primitive"
+                else "the same whatever fires",
                 help=f"write it as a function of `{names[0]}`",
             )
             return None
         first = names[0]
         parts = [
-            None if p is None else renamed(p, first) for p in (primitive, lines.get("gradient"))
+            None if p is None else renamed(p, first)
+            for p in (lines.get(key) for key in ("primitive", "gradient", "value"))
         ]
-        model = m.SurrogateModel(
-            surrogate.name.name, defaults, parts[0], parts[1], span=surrogate.name.span
-        )
+        model = m.SurrogateModel(surrogate.name.name, defaults, *parts, span=surrogate.name.span)
         check_agreement(model, self.report)
         return model
 
@@ -189,13 +209,3 @@ def renamed(e: m.Expr, first: str) -> m.Expr:
         return m.Ref(name, ref.kind, type=ref.type, level=ref.level, span=ref.span)
 
     return rewrite(e, change)
-
-
-def not_yet(report: Report, node: ast.Node, what: str) -> None:
-    """Refuse what a later release will bring."""
-    report.add(
-        "E0901",
-        node.span,
-        f"not yet supported: {what}",
-        label="not in this release",
-    )

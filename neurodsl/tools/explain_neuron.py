@@ -36,6 +36,9 @@ def _order(neuron: NeuronModel) -> list[str]:
             if statement.phase is phase and statement.text not in shown:
                 shown.append(statement.text)
         steps += [f"{phase.value}: {line}" for line in shown]
+    for solved, solver, why in neuron.methods:
+        exact = f"not possible: {why}" if why else "possible: the system is linear"
+        lines.append(f"  ({solved}: solved by {solver}; exact is {exact})")
     steps.append(f"write {', '.join(neuron.outputs)}")
     return lines + [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
 

@@ -65,6 +65,8 @@ def _definitions(surrogate: m.SurrogateModel) -> list[str]:
     made = []
     if surrogate.primitive is not None:
         made.append(rf"\tilde\Theta(u) = {expression(surrogate.primitive)}")
+    if surrogate.value is not None:
+        made.append(rf"\Theta(u) = {expression(surrogate.value)}")
     if surrogate.gradient is not None:
         made.append(rf"\tilde\Theta'(u) = {expression(surrogate.gradient)}")
     return made
@@ -195,6 +197,16 @@ def _spike(node: m.Spike) -> tuple[str, int]:
     return rf"{step}\left({expression(node.argument)}\right)", _ATOM
 
 
+def _phi(node: m.MatrixPhi) -> tuple[str, int]:
+    size = node.size
+    rows = [
+        " & ".join(expression(e) for e in node.entries[k * size : (k + 1) * size])
+        for k in range(size)
+    ]
+    matrix = r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+    return rf"\varphi\left({matrix}\right)_{{{node.row + 1}{node.column + 1}}}", _ATOM
+
+
 _RULES: dict[type, Callable[..., tuple[str, int]]] = {
     m.Literal: _literal,
     m.Ref: _ref,
@@ -207,5 +219,6 @@ _RULES: dict[type, Callable[..., tuple[str, int]]] = {
     m.Select: _select,
     m.Call: _call,
     m.Detach: _detach,
+    m.MatrixPhi: _phi,
     m.Spike: _spike,
 }

@@ -77,7 +77,7 @@ def test_copies_and_pickles(tmp_path: Path) -> None:
         (lambda: LIF(tau=0.5), ValueError, r"tau=0.5 is not in \(1, inf\)"),
         (lambda: LIF(v_reset=None), ValueError, "SoftLIF"),
         (lambda: LIF(learnable=("taw",)), ValueError, "learnable='taw'"),
-        (lambda: LIF(tau=torch.ones(4) * 2), UnsupportedError, "not yet supported"),
+        (lambda: LIF(tau=torch.ones(4) * 2)(X), ValueError, r"wants \(\d+,\)"),
         (lambda: LIF(backend="gpu"), ValueError, "auto, fused, reference"),
         (lambda: LIF()(torch.ones(3, 2, dtype=torch.int64)), TypeError, r"x\.float\(\)"),
         (lambda: LIF()(torch.ones(3)), ValueError, r"\[T, B, \*\]"),

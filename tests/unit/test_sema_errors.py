@@ -68,20 +68,41 @@ def test_a_wrong_surrogate_option(surrogate: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (program(charge="dv/dt = x by rk5"), "E0210"),
+        (program(charge="dv/dt = x by rk4(0)"), "E0418"),
+        (program(charge="dv/dt = x by rk4(steps=2.5)"), "E0418"),
+        (program(charge="dv/dt = x by rk4(step=2)"), "E0418"),
+        (program(charge="dv/dt = -v by exact(steps=2)"), "E0418"),
+        (program(charge="dv/dt = x - v ^ 2 by exact"), "E0419"),
+        (program(charge="dv/dt = x / v by exponential_euler"), "E0419"),
+        (program(declarations="state v = 0\nnoise e ~ normal(0, 1, 2)"), "E0304"),
+        (program(declarations="state v = 0\nnoise e ~ normal(0, sd=1)"), "E0305"),
+        (program(declarations="state v = 0\nnoise e ~ cauchy(0, 1)"), "E0424"),
+        (program(declarations="state v = 0\nparam a[time, neuron] = 1"), "E0422"),
+        (program(declarations="param a[time] = 1\nstate v = a"), "E0423"),
+        (program(declarations="state v = 0\nfeedback y from z"), "E0421"),
+        (program(declarations="state v = 0\nnoise e ~ normal(0, 1)", charge="e = x"), "E0401"),
+    ],
+)
+def test_solvers_shapes_noise_and_feedback(text: str, code: str) -> None:
+    assert code in codes(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         program(charge="dv/dt = x by rk4(steps=4)"),
-        program(charge="dv/dt = x by euler(steps=2)"),
-        program(declarations="state v = 0\nparam a[channel] = 1.0"),
-        program(declarations="state v = 0\nnoise e ~ normal(0, 1)"),
-        program(declarations="state v = 0\nfeedback y from s"),
-        program(top="surrogate l(u):\n    value = round(u)\n    gradient = 1 + 0 * u"),
+        program(charge="dv/dt = x by euler(2)"),
+        program(declarations="param a[channel] = 1\nstate v = a", charge="v = v + a * x"),
+        program(declarations="state v = 0\nnoise e ~ normal(0, 1)", charge="v = v + x + e"),
+        program(declarations="state v = 0\nfeedback y from s", charge="v = v + x + y"),
+        program(charge="dv/dt = (x - v) / (1 + x ^ 2) by exact"),
     ],
 )
-def test_what_is_planned_is_refused_in_words(text: str) -> None:
-    (diagnostic,) = found(text)
-    assert diagnostic.code == "E0901"
-    assert "not yet supported" in diagnostic.message
+def test_solvers_shapes_noise_and_feedback_as_they_should_be(text: str) -> None:
+    assert not [code for code in codes(text) if code.startswith("E")]
 
 
 def test_imports_in_a_circle() -> None:
@@ -139,6 +160,14 @@ def test_a_syntax_error_of_an_imported_file_is_shown_there() -> None:
             program(
                 declarations="state v = 0.0\nparam k = 1.0 learnable",
                 fire="s = spike(v - 1, atan(alpha=k))",
+            ),
+            [],
+        ),
+        (
+            program(
+                top="surrogate box(u, a=1):\n    gradient = a if abs(u) < a else 0",
+                declarations="state v = 0.0\nparam k = 1.0 learnable",
+                fire="s = spike(v - 1, box(a=k))",
             ),
             ["E0415"],
         ),

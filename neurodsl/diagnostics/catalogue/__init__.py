@@ -1,4 +1,4 @@
-"""The codes of diagnostics: E01 syntax, E02 names, E03 types, E04 rules, E05 imports, E09 planned, W06 warnings."""
+"""The codes of diagnostics: E01 syntax, E02 names, E03 types, E04 rules, E05 imports, W06 warnings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ __all__ = ["Entry", "all_codes", "lookup", "severity_of"]
 
 @cache
 def _entries() -> dict[str, Entry]:
-    from neurodsl.diagnostics.catalogue import names, rules, syntax, types, warnings
+    from neurodsl.diagnostics.catalogue import (
+        declarations,
+        names,
+        rules,
+        syntax,
+        types,
+        warnings,
+    )
 
     found: dict[str, Entry] = {}
-    for module in (syntax, names, types, rules, warnings):
+    for module in (syntax, names, types, rules, declarations, warnings):
         for entry in module.ENTRIES:
             if entry.code in found:
                 raise RuntimeError(f"the code {entry.code} stands in the catalogue twice")

@@ -1,4 +1,4 @@
-"""E04: rules of the language. E09: what is not yet supported."""
+"""E0401 to E0416: rules of the language."""
 
 from __future__ import annotations
 
@@ -134,13 +134,5 @@ ENTRIES: tuple[Entry, ...] = (
         "    primitive = clip(u / width, 0, 1)\n",
         "    primitive = clip(u / width, 0, 1)\n    gradient = u / width\n",
         right=_WITH_SURROGATE,
-    ),
-    changed(
-        "E0901",
-        "not yet supported",
-        "The language has it, this release does not: other solvers than euler, params with a shape, `feedback`, "
-        "`noise`, and `value` in surrogates.",
-        "dv/dt = (x - v) / tau",
-        "dv/dt = (x - v) / tau by rk4",
     ),
 )

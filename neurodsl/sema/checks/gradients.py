@@ -38,7 +38,7 @@ def check_inputs(neuron: m.NeuronModel, spans: Mapping[str, Span], report: Repor
     by_value = sources(neuron, neuron.outputs, parts)
     by_gradient = sources(neuron, neuron.outputs, smooth_parts)
     for name in neuron.inputs:
-        if name in by_value and name not in by_gradient:
+        if name in spans and name in by_value and name not in by_gradient:
             place = _last_smooth(neuron, frozenset([name]))
             report.add(
                 "W0604",
@@ -71,9 +71,9 @@ def check_outputs(neuron: m.NeuronModel, report: Report) -> None:
 def _detached_spike(e: m.Expr, *, always: bool) -> m.Expr | None:
     """A spike by name that `detach_reset=True` would cut (`always`), or that is under a `detach` as written."""
     for node in walk(e):
-        if isinstance(node, m.Detach) and node.operand.type is m.Type.SPIKE:
+        if isinstance(node, m.Detach) and node.operand.type in m.SPIKES:
             return node
-        if always and isinstance(node, m.Ref) and node.type is m.Type.SPIKE:
+        if always and isinstance(node, m.Ref) and node.type in m.SPIKES:
             return node
     return None
 

@@ -12,7 +12,9 @@ def check_fire(neuron: m.NeuronModel, report: Report) -> None:
     """A spike of `fire` that no state can change makes the neuron forget what it integrates."""
     if not neuron.states:
         return
-    for statement, by_state in reached(neuron, [state.name for state in neuron.states]):
+    starts = [state.name for state in neuron.states]
+    starts += [name for name, _ in neuron.feedbacks]
+    for statement, by_state in reached(neuron, starts):
         fires = next((e for e in walk(statement.value) if isinstance(e, m.Spike)), None)
         if statement.phase is m.PhaseName.FIRE and fires is not None and not by_state:
             report.add(
