@@ -10,8 +10,10 @@ from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import block_width
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
 from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
+from neurodsl.csrc_gen.expr_printer import functions_called
 
 from neurodsl.ir.kernel_plan import KernelPlan
+from neurodsl.sema.builtins import BUILTINS
 from neurodsl.sema.model import NeuronModel, ParamModel
 
 FLAGS = {
@@ -48,6 +50,7 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
         "states": [{"name": name, "initial": initial} for name, initial in plan.states],
         "params": [_param(param) for param in model.params],
         "save": plan.policy.value,
+        "functions": sorted(inexact_functions(plan)),
         "kernels": _kernels(plan, "backward"),
     }
     if model.feedbacks:
@@ -64,6 +67,16 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
 def _shape(param: ParamModel) -> str:
     """`scalar`, or the axes in brackets, as declared."""
     return f"[{', '.join(param.shape)}]" if param.shape else "scalar"
+
+
+def inexact_functions(plan: KernelPlan) -> frozenset[str]:
+    """What the forward step calls and is not the same to the bit in every target."""
+    called = functions_called([assign.value for assign in plan.forward.step])
+    return frozenset(n for n in called if n not in ("square", "cube") and not _is_exact(n))
+
+
+def _is_exact(name: str) -> bool:
+    return name in BUILTINS and BUILTINS[name].exact
 
 
 def _param(param: ParamModel) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Neuron(WithParams):
     # --- states ---
 
     @property
-    def _kept(self) -> tuple[str, ...]:
+    def state_attributes(self) -> tuple[str, ...]:
         """The attributes that hold the states, the hidden ones last."""
         return (
             *self.definition.states,
@@ -103,7 +103,7 @@ class Neuron(WithParams):
 
     def reset(self) -> None:
         """Forget the states: the next call starts from the initial ones."""
-        for name in self._kept:
+        for name in self.state_attributes:
             self.__dict__[name] = None
         self.__dict__["_steps"] = 0
         for name in self.record:
@@ -111,13 +111,13 @@ class Neuron(WithParams):
 
     def detach_states(self) -> None:
         """Keep the states, cut their graph."""
-        for name in self._kept:
+        for name in self.state_attributes:
             state = self.__dict__[name]
             self.__dict__[name] = None if state is None else state.detach()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name in self._kept:
+        for name in self.state_attributes:
             if self.__dict__[name] is not None:
                 self.__dict__[name] = fn(self.__dict__[name])
         return result
@@ -131,12 +131,12 @@ class Neuron(WithParams):
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
         if single:
             inputs = tuple(x.unsqueeze(0) for x in inputs)
-        states = tuple(self.__dict__[name] for name in self._kept)
+        states = tuple(self.__dict__[name] for name in self.state_attributes)
         given = None if any(state is None for state in states) else states
         timed = self.definition.timed
         first_step = self.__dict__["_steps"] if timed else 0
         outputs, finals, recorded = self._run(inputs, given, first_step)
-        for name, value in zip(self._kept, finals, strict=True):
+        for name, value in zip(self.state_attributes, finals, strict=True):
             self.__dict__[name] = value
         if timed:
             self.__dict__["_steps"] = first_step + inputs[0].shape[0]
@@ -168,7 +168,7 @@ class Neuron(WithParams):
             states = self._initial(inputs[0], values)
         else:
             states = tuple(state.to(dtype) for state in states)
-            check_states(self.definition.name, self._kept, states, inputs[0])
+            check_states(self.definition.name, self.state_attributes, states, inputs[0])
             count = len(self.definition.states)
             states, last = states[:count], states[count:]
         when = first_step, self._seed()
@@ -266,7 +266,7 @@ class Neuron(WithParams):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in _BOUND}
-        kept = (*self._kept, *(f"{name}_seq" for name in self.record))
+        kept = (*self.state_attributes, *(f"{name}_seq" for name in self.record))
         for name in kept:
             state[name] = None if state[name] is None else state[name].detach()
         return state

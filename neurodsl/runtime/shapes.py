@@ -73,7 +73,7 @@ def beside(param: Param, value: Any, x: Tensor, step: int) -> Any:
     if not param.shape:
         return value
     if "time" in param.shape:
-        value = value[step]
+        value = value[step] if value.shape[0] else value.new_zeros(value.shape[1:])
     if "channel" in param.shape:
         return value.reshape(-1, *(1 for _ in x.shape[3:]))
     return value

@@ -8,6 +8,9 @@ import neurodsl
 from neurodsl.library import names
 from neurodsl.tools.compare import ComparisonResult, compare
 
+SAVED = ("LIF", "PLIF", "Izhikevich", "GatedLIF", "CubaLI", "TernaryIF")
+"""Neurons that are run with every policy, and not by the marker `full` alone."""
+
 POLICIES = ("inputs", "membrane", "all")
 
 
@@ -29,10 +32,12 @@ def check(neuron: str, *, steps: int, neurons: int, dtype: str, save: str, detac
     quantities = {row.quantity for row in result.differences}
     assert {"output 0", "gradient of input 0"} <= quantities
     spiking = [row for row in result.differences if row.of is not None]
-    assert all(row.spikes == 0 for row in spiking)
+    if not module.__manifest__["neurons"][neuron]["functions"]:
+        assert all(row.spikes == 0 for row in spiking)
+        assert all(row.error == 0 for row in result.differences if row.quantity == "output 0")
     assert spiking or result.firing_rate is None
     if result.firing_rate is not None:
-        assert 0.01 < result.firing_rate < 0.99
+        assert 0.005 < result.firing_rate < 0.99
 
 
 @pytest.mark.parametrize("neuron", names())
@@ -42,8 +47,16 @@ def test_spikes_are_the_reference_s(neuron: str) -> None:
 
 
 @pytest.mark.parametrize("detach", [False, True], ids=["through", "detached"])
-@pytest.mark.parametrize("save", POLICIES)
-@pytest.mark.parametrize("neuron", names())
+@pytest.mark.parametrize(
+    ("neuron", "save"),
+    [
+        pytest.param(
+            neuron, save, marks=[] if save == "inputs" or neuron in SAVED else pytest.mark.full
+        )
+        for neuron in names()
+        for save in POLICIES
+    ],
+)
 def test_float64_gradients(neuron: str, save: str, detach: bool) -> None:
     """Inputs, initial states, every param; float64 tolerances of the comparison are 1e-10, norm-relative."""
     check(neuron, steps=24, neurons=200, dtype="float64", save=save, detach=detach)

@@ -15,7 +15,7 @@ from torch import nn
 
 import neurodsl
 from neurodsl.library import LIF, PLIF
-from neurodsl.runtime.errors import StaleGraphError, UnsupportedError
+from neurodsl.runtime.errors import StaleGraphError
 
 X = torch.rand(6, 3, 5, generator=torch.Generator().manual_seed(0)) * 3
 

@@ -28,8 +28,8 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0417",
         "two solvers in one system",
-        "Adjacent `d…/dt` lines are one system: all of them read the old values and are solved by one method, which may "
-        "be written after any of them. A statement between two lines makes two systems of them.",
+        "Adjacent `d…/dt` lines are one system: all of them read the old values and are solved by one method, which "
+        "may be written after any of them. A statement between two lines makes two systems of them.",
         "di/dt = x - i\n",
         "di/dt = x - i by heun\n",
         right=_TWO,
@@ -37,8 +37,8 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0418",
         "a wrong number of substeps",
-        "A solver may take several substeps within a step, `by rk4(steps=4)`: a whole number from 1 to 64. `exact` takes "
-        "none, since they would change nothing. Inputs are held over the step.",
+        "A solver may take several substeps within a step, `by rk4(steps=4)`: a whole number from 1 to 64. `exact` "
+        "takes none, since they would change nothing. Inputs are held over the step.",
         "by rk4",
         "by rk4(steps=0)",
         right=_TWO,
@@ -46,9 +46,9 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0419",
         "not linear",
-        "`exact` solves a system whose right sides are linear in all its states, with coefficients that are the same "
-        "for all neurons and steps; of a single line the coefficient may change. `exponential_euler` wants each line to "
-        "be linear in its own state. What is added may be anything: it is held over the step.",
+        "`exact` solves a system whose right sides are linear in all its states, with coefficients that are the "
+        "same for all neurons and steps; of a single line the coefficient may change. `exponential_euler` wants each "
+        "line to be linear in its own state. What is added may be anything: it is held over the step.",
         "(x - v) / tau\n",
         "(x - v * v) / tau by exact\n",
     ),
@@ -56,8 +56,8 @@ ENTRIES: tuple[Entry, ...] = (
         "E0420",
         Severity.ERROR,
         "a spike of several levels",
-        "What a surrogate with a `value` fires is a number, and no condition. A neuron that is written for one cannot be "
-        "given a surrogate that fires 0 or 1: `surrogate=` needs one with a `value` too.",
+        "What a surrogate with a `value` fires is a number, and no condition. A neuron that is written for one cannot "
+        "be given a surrogate that fires 0 or 1: `surrogate=` needs one with a `value` too.",
         _LEVELS.replace("v - s * threshold", "0.0 if s else v"),
         _LEVELS,
     ),
@@ -73,8 +73,8 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0422",
         "an unknown shape",
-        "A param is a scalar, or has a value for each channel (dimension 1 of `[B, C, *]`), for each neuron of a sample, "
-        "for each time step, or for each time step and channel.",
+        "A param is a scalar, or has a value for each channel (dimension 1 of `[B, C, *]`), for each neuron of a "
+        "sample, for each time step, or for each time step and channel.",
         "tau[channel]",
         "tau[chanel]",
         right=RIGHT.replace("param tau", "param tau[channel]"),
@@ -82,8 +82,8 @@ ENTRIES: tuple[Entry, ...] = (
     changed(
         "E0423",
         "one number is needed",
-        "The default of a param is one number, so it cannot be made of a param with a shape. The first value of a state "
-        "cannot be made of one that changes with the time.",
+        "The default of a param is one number, so it cannot be made of a param with a shape. The first value of a "
+        "state cannot be made of one that changes with the time.",
         "param threshold = 1.0",
         "param threshold = tau / 2",
         right=RIGHT.replace("param tau", "param tau[channel]"),

@@ -3,6 +3,9 @@
 Each back end of ours runs twice: with plain params from random initial states (outputs, final states, gradients of
 inputs and initial states), and with every param learnable (their gradients; and outputs again, as uniforms are then
 worked out by torch). A class of another library starts from its own initial state.
+
+In float32 a neuron that calls functions such as exp is run step by step, each step from the reference's own states:
+the functions' last bits may make a spike differ, and one that does must not breed others.
 """
 
 from __future__ import annotations
@@ -67,6 +70,7 @@ def compare(
         dict(given or {}),
         surrogate,
         getattr(torch, dtype),
+        (steps, neurons),
     )
     refuse_unknown(subject, against)
     trial = _Trial(subject, steps, neurons, seed)
@@ -114,23 +118,63 @@ class _Trial:
         self.seed = seed
         plain: Any = subject.make("reference")
         shape = (steps, 1, neurons)
-        names = subject.manifest["inputs"]
-        unit = noise(len(names), shape, subject.dtype, seed)
+        count = len(subject.cls.definition.inputs)
+        unit = noise(count, shape, subject.dtype, seed)
         with torch.no_grad():
-            self.inputs = scaled(unit, lambda inputs: plain.functional(inputs)[0])
+            self.inputs = scaled(unit, plain.functional)
             initial = plain.functional(tuple(x[:0] for x in self.inputs))[1]
         jitter = noise(len(initial), shape[1:], subject.dtype, seed + 1)
         self.initial = tuple(v + 0.1 * (j - 0.5) for v, j in zip(initial, jitter, strict=True))
+        self.path = (
+            self._path(plain) if subject.inexact and subject.dtype is torch.float32 else None
+        )
         self.reference = self.run_ours(plain, "cpu")
         learning = subject.make("reference", subject.real_params)
         self.learning_reference = self.run_ours(learning, "cpu")
         self.rate = firing_rate(self.reference.outputs)
 
+    def _path(self, node: Any) -> list[tuple[Tensor, ...]]:
+        """The states before each step, in the reference."""
+        path = [self.initial]
+        with torch.no_grad():
+            for t in range(self.inputs[0].shape[0]):
+                path.append(_step(node, tuple(x[t : t + 1] for x in self.inputs), path[-1], t)[1])
+        return path
+
     def run_ours(self, node: Any, device: torch.device | str) -> _Outcome:
-        """One forward and backward pass through one of our modules."""
-        inputs = tuple(x.to(device).requires_grad_() for x in _detached(self.inputs))
-        initial = tuple(v.to(device).requires_grad_() for v in _detached(self.initial))
-        outputs, finals = node.functional(inputs, initial)
+        """Forward and backward through one of our modules: all steps at once, or each from the reference's states."""
+        if self.path is None:
+            return self._run(node, device, self.inputs, self.initial)
+        rows = []
+        params = dict(node.named_parameters())
+        for t in range(self.inputs[0].shape[0]):
+            inputs = tuple(x[t : t + 1] for x in self.inputs)
+            rows.append(self._run(node, device, inputs, self.path[t], t))
+        return _Outcome(
+            tuple(torch.cat(column) for column in zip(*(r.outputs for r in rows), strict=True)),
+            {name: torch.stack([r.states[name] for r in rows]) for name in rows[0].states},
+            tuple(torch.cat(c) for c in zip(*(r.input_gradients for r in rows), strict=True)),
+            {
+                name: torch.stack([r.state_gradients[name] for r in rows])
+                for name in rows[0].state_gradients
+            },
+            {
+                name: sum((r.param_gradients[name] for r in rows), params[name] * 0)
+                for name in params
+            },
+        )
+
+    def _run(
+        self,
+        node: Any,
+        device: torch.device | str,
+        inputs: tuple[Tensor, ...],
+        initial: tuple[Tensor, ...],
+        step: int = 0,
+    ) -> _Outcome:
+        inputs = tuple(x.to(device).requires_grad_() for x in _detached(inputs))
+        initial = tuple(v.to(device).requires_grad_() for v in _detached(initial))
+        outputs, finals = _step(node, inputs, initial, step)
         params = dict(node.named_parameters())
         gradients = self._gradients(
             (*outputs, *finals), (*inputs, *initial, *params.values()), device
@@ -184,10 +228,11 @@ class _Trial:
     def of_ours(self, contestant: Contestant) -> Iterator[Difference]:
         """One of our back ends: with plain params, then with all of them learnable."""
         plain = self.run_ours(contestant.make(()), contestant.device)
-        yield from differences(contestant.name, plain, self.reference)
+        inexact = self.subject.inexact
+        yield from differences(contestant.name, plain, self.reference, inexact)
         learning = self.run_ours(contestant.make(self.subject.real_params), contestant.device)
         learnable = f"{contestant.name}, learnable"
-        yield from differences(learnable, learning, self.learning_reference)
+        yield from differences(learnable, learning, self.learning_reference, inexact)
 
     def of_peer(self, contestant: Contestant) -> Iterator[Difference]:
         """A class of another library, against our reference from its own initial state."""
@@ -196,10 +241,24 @@ class _Trial:
         yield from differences(contestant.name, found, reference)
 
 
-def differences(contestant: str, found: _Outcome, reference: _Outcome) -> Iterator[Difference]:
+def _step(
+    node: Any, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], step: int
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Outputs and states of a call that begins at a step."""
+    node.reset()
+    kept = dict(zip(node.state_attributes, states, strict=True))
+    node.__dict__.update(kept, _steps=step)
+    outputs = node(*inputs)
+    outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
+    return outputs, tuple(node.__dict__[name] for name in kept)
+
+
+def differences(
+    contestant: str, found: _Outcome, reference: _Outcome, inexact: bool = False
+) -> Iterator[Difference]:
     """Every quantity that both outcomes have."""
     for place, (a, b) in enumerate(zip(found.outputs, reference.outputs, strict=False)):
-        yield difference(contestant, f"output {place}", "value", a, b)
+        yield difference(contestant, f"output {place}", "value", a, b, inexact=inexact)
     for name, b in reference.states.items():
         if name in found.states:
             yield difference(contestant, f"state {name}", "value", found.states[name], b)

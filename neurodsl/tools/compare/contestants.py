@@ -33,18 +33,30 @@ class Contestant:
 class Subject:
     """One of our neurons as it is compared: its class, its manifest entry, and what was given for its constructor."""
 
-    cls: type[nn.Module]
+    cls: Any
     manifest: Mapping[str, Any]
     given: Mapping[str, Any]
     surrogate: str | None
     dtype: torch.dtype
+    size: tuple[int, int] = (1, 1)
+    """Time steps and neurons of the input `[steps, 1, neurons]`."""
 
     def make(self, backend: str, learnable: tuple[str, ...] = (), device: str = "cpu") -> nn.Module:
         """A module of this neuron."""
         known = (*self.params, *KEYWORDS)
         keywords = {name: value for name, value in self.given.items() if name in known}
+        if any(param["shape"] != "scalar" for param in self.manifest["params"]):
+            steps, neurons = self.size
+            keywords |= {"channels": neurons, "neurons": (neurons,), "steps": steps}
+        for fed in self.manifest.get("feedback", ()):
+            keywords[fed["name"]] = neighbours()
         node = self.cls(**keywords, surrogate=self.surrogate, learnable=learnable, backend=backend)
         return node.to(device=device, dtype=self.dtype)
+
+    @property
+    def inexact(self) -> bool:
+        """Whether the forward step calls functions that are not the same to the bit everywhere."""
+        return bool(self.manifest["functions"])
 
     @property
     def params(self) -> dict[str, Any]:
@@ -57,6 +69,13 @@ class Subject:
     def real_params(self) -> tuple[str, ...]:
         """Params that can have a gradient."""
         return tuple(name for name, value in self.params.items() if not isinstance(value, bool))
+
+
+def neighbours() -> nn.Module:
+    """What stands in for the module of a feedback: each neuron hears its neighbours; always the same weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Conv1d(1, 1, 3, padding=1)
 
 
 def fused(subject: Subject) -> list[Contestant]:

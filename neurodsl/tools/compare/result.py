@@ -15,6 +15,10 @@ TOLERANCES = {
 """Allowed differences, relative to the norm of the reference. Spikes must be equal."""
 
 
+LEVELS = 16
+"""What counts as a spike: 0 and 1, -1, and the levels of integer-valued neurons."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One quantity of one contestant against the reference.
@@ -30,11 +34,15 @@ class Difference:
     allowed: float
     spikes: int | None = None
     of: int | None = None
+    tolerated: int = 0
+    """Spikes that may differ: none where the forward step is the same to the bit everywhere, else 1 in 10^6."""
 
     @property
     def passed(self) -> bool:
         """Whether the difference is within tolerance (NaN is not)."""
-        return not self.spikes and self.relative <= self.allowed
+        if self.spikes:
+            return self.spikes <= self.tolerated
+        return self.relative <= self.allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,13 @@ class ComparisonResult:
 
 
 def difference(
-    contestant: str, quantity: str, kind: str, found: Tensor, reference: Tensor
+    contestant: str,
+    quantity: str,
+    kind: str,
+    found: Tensor,
+    reference: Tensor,
+    *,
+    inexact: bool = False,
 ) -> Difference:
     """Hold one tensor against its reference. NaN and infinities equal themselves."""
     allowed = TOLERANCES[str(reference.dtype).removeprefix("torch.")][kind]
@@ -105,9 +119,11 @@ def difference(
         counts = (int((~same).sum()), reference.numel())
     if kind != "value":
         counts = (None, None)
-    return Difference(contestant, quantity, error, relative, allowed, *counts)
+    tolerated = -(-reference.numel() // 10**6) if inexact else 0
+    return Difference(contestant, quantity, error, relative, allowed, *counts, tolerated)
 
 
 def is_spikes(output: Tensor) -> bool:
-    """Whether all values are 0 or 1, and some are 1."""
-    return bool(((output == 0) | (output == 1)).all()) and bool((output == 1).any())
+    """Whether all values are small whole numbers, and some are not 0."""
+    whole = (output == output.round()) & (output.abs() <= LEVELS)
+    return bool(whole.all()) and bool((output != 0).any())
