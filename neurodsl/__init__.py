@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neurodsl.diagnostics import CompileError
     from neurodsl.files import CompileResult, compile_file
     from neurodsl.loading import load
+    from neurodsl.tools.nir import from_nir, to_nir
 
 __all__ = [
     "CompileError",
@@ -27,8 +28,10 @@ __all__ = [
     "ToolchainError",
     "__version__",
     "compile_file",
+    "from_nir",
     "library",
     "load",
+    "to_nir",
 ]
 
 _HOME = {
@@ -36,7 +39,9 @@ _HOME = {
     "CompileResult": "neurodsl.files",
     "ToolchainError": "neurodsl.build",
     "compile_file": "neurodsl.files",
+    "from_nir": "neurodsl.tools.nir",
     "load": "neurodsl.loading",
+    "to_nir": "neurodsl.tools.nir",
 }
 
 

@@ -50,22 +50,22 @@ def of_call(
         wanted += {"channel": x.shape[2:3], "neuron": x.shape[2:], "time": x.shape[:1]}[axis]
     if not isinstance(value, Tensor):
         return torch.full(wanted, float(value), dtype=dtype, device=x.device)
-    value = value.to(dtype)
-    if not value.dim():
-        return value.expand(wanted)
+    values: Tensor = value.to(dtype)
+    if not values.dim():
+        return values.expand(wanted)
     if "time" in param.shape:
-        if value.shape[0] < first_step + x.shape[0]:
+        if values.shape[0] < first_step + x.shape[0]:
             raise ValueError(
-                f"{where} has values for {value.shape[0]} time steps, and this call ends with step "
+                f"{where} has values for {values.shape[0]} time steps, and this call ends with step "
                 f"{first_step + x.shape[0]}; call reset() between sequences, or give more values"
             )
-        value = value[first_step : first_step + x.shape[0]]
-    if value.shape != wanted:
-        have, want = tuple(value.shape), tuple(wanted)
+        values = values[first_step : first_step + x.shape[0]]
+    if values.shape != wanted:
+        have, want = tuple(values.shape), tuple(wanted)
         raise ValueError(
             f"{where} has the shape {have}, and the input {tuple(x.shape)} wants {want}"
         )
-    return value
+    return values
 
 
 def beside(param: Param, value: Any, x: Tensor, step: int) -> Any:

@@ -56,7 +56,12 @@ def noise_line(node: ast.Noise, elaborator: Elaborator) -> tuple[str, NoiseLine]
         if value is None:
             return None
         values.append(value)
-    make = {"normal": _moved, "uniform": _between, "bernoulli": _fired}[name]
+    makers: dict[str, Callable[..., m.Expr]] = {
+        "normal": _moved,
+        "uniform": _between,
+        "bernoulli": _fired,
+    }
+    make = makers[name]
     return kind, NoiseLine(lambda draw: make(draw, *values), declaration_text(node), node.span)
 
 

@@ -193,7 +193,14 @@ class Surrogates:
             None if p is None else renamed(p, first)
             for p in (lines.get(key) for key in ("primitive", "gradient", "value"))
         ]
-        model = m.SurrogateModel(surrogate.name.name, defaults, *parts, span=surrogate.name.span)
+        model = m.SurrogateModel(
+            surrogate.name.name,
+            defaults,
+            parts[0],
+            parts[1],
+            parts[2],
+            span=surrogate.name.span,
+        )
         check_agreement(model, self.report)
         return model
 

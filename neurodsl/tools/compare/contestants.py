@@ -51,7 +51,8 @@ class Subject:
         for fed in self.manifest.get("feedback", ()):
             keywords[fed["name"]] = neighbours()
         node = self.cls(**keywords, surrogate=self.surrogate, learnable=learnable, backend=backend)
-        return node.to(device=device, dtype=self.dtype)
+        made: nn.Module = node.to(device=device, dtype=self.dtype)
+        return made
 
     @property
     def inexact(self) -> bool:

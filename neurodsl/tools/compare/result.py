@@ -120,7 +120,9 @@ def difference(
     if kind != "value":
         counts = (None, None)
     tolerated = -(-reference.numel() // 10**6) if inexact else 0
-    return Difference(contestant, quantity, error, relative, allowed, *counts, tolerated)
+    return Difference(
+        contestant, quantity, error, relative, allowed, counts[0], counts[1], tolerated
+    )
 
 
 def is_spikes(output: Tensor) -> bool:
