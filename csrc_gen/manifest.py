@@ -8,6 +8,11 @@ from typing import Any
 from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import block_width
+from neurodsl.csrc_gen.cpp.stencil_arguments import (
+    has_stencil,
+    stencil_backward_arguments,
+    stencil_forward_arguments,
+)
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
 from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
 from neurodsl.csrc_gen.expr_printer import functions_called
@@ -55,6 +60,8 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
     }
     if model.feedbacks:
         entry["feedback"] = [{"name": name, "from": source} for name, source in model.feedbacks]
+    if has_stencil(plan):
+        entry["stencil"] = _stencil(plan)
     if model.noises:
         entry["noise"] = [{"name": noise.name, "kind": noise.kind} for noise in model.noises]
     if plan.detached is not None:
@@ -67,6 +74,18 @@ def _neuron(model: NeuronModel, plan: KernelPlan) -> dict[str, Any]:
 def _shape(param: ParamModel) -> str:
     """`scalar`, or the axes in brackets, as declared."""
     return f"[{', '.join(param.shape)}]" if param.shape else "scalar"
+
+
+def _stencil(plan: KernelPlan) -> list[dict[str, Any]]:
+    """The kernels for a feedback through a depthwise convolution, CPU alone."""
+    made = []
+    for dtype, real in (("float32", "float"), ("float64", "double")):
+        forward = stencil_forward_arguments(plan)
+        made.append(_kernel(plan, "stencil_forward", Pass.FORWARD, dtype, real, forward))
+        for name, passes in backward_kernels(plan):
+            arguments = stencil_backward_arguments(plan, passes)
+            made.append(_kernel(plan, f"stencil_{name}", Pass.BACKWARD, dtype, real, arguments))
+    return made
 
 
 def inexact_functions(plan: KernelPlan) -> frozenset[str]:

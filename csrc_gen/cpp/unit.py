@@ -15,6 +15,12 @@ from neurodsl.csrc_gen.cpp.layout import (
     field_names,
     write_entries,
 )
+from neurodsl.csrc_gen.cpp.stencil import HELPERS, StencilPrinter
+from neurodsl.csrc_gen.cpp.stencil_arguments import (
+    has_stencil,
+    stencil_backward_arguments,
+    stencil_forward_arguments,
+)
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
@@ -104,7 +110,9 @@ def _source(unit: CompilationUnit) -> str:
     shaped = any(s.shape for _, plan in unit.neurons for s in plan.scalars)
     draws = [draw for _, plan in unit.neurons for draw in plan.draws]
     drawn = draw_texts(draws, prefix="static inline", std="std::")
-    for text in (ALLOCATE, ADD_UP, *([ADD_TO] if shaped else ()), *drawn, *_functions(unit)):
+    looped = any(has_stencil(plan) for _, plan in unit.neurons)
+    helpers = (*([ADD_TO] if shaped else ()), *([HELPERS] if looped else ()), *drawn)
+    for text in (ALLOCATE, ADD_UP, *helpers, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])
     for _, plan in unit.neurons:
@@ -132,6 +140,8 @@ def _neuron(writer: Writer, plan: KernelPlan) -> None:
         backward = BackwardPrinter(plan, name, passes)
         backward.write(writer)
         entries.append((name, backward.struct, backward.arguments))
+    if has_stencil(plan):
+        entries += StencilPrinter(plan, list(backward_kernels(plan))).write(writer)
     writer.lines(["}  // namespace", f"}}  // namespace {space}", "", 'extern "C" {', ""])
     for name, struct, arguments in entries:
         symbol = f"{plan.prefix}_{name}"
@@ -151,6 +161,11 @@ def _header(unit: CompilationUnit) -> str:
         for name, passes in backward_kernels(plan):
             arguments = BackwardPrinter(plan, name, passes).arguments
             _declare(writer, f"{plan.prefix}_{name}", arguments)
+            if has_stencil(plan):
+                arguments = stencil_backward_arguments(plan, passes)
+                _declare(writer, f"{plan.prefix}_stencil_{name}", arguments)
+        if has_stencil(plan):
+            _declare(writer, f"{plan.prefix}_stencil_forward", stencil_forward_arguments(plan))
     writer.lines(["#ifdef __cplusplus", "}", "#endif", "", "#endif"])
     return writer.text()
 

@@ -156,5 +156,7 @@ class KernelPlan:
     strict: bool
     """`--fp strict`: no contraction, true divisions."""
     draws: tuple[Draw, ...] = ()
+    feedbacks: tuple[tuple[str, str], ...] = ()
+    """(an input, the output of the step before that a module makes it of)."""
     bytes_per_step: tuple[tuple[str, int], ...] = ()
     """For `neurodsl explain`: name of a stream and its bytes a neuron-step in float32."""

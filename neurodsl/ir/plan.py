@@ -69,6 +69,7 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         policy=policy,
         saved=saved,
         strict=fp == "strict",
+        feedbacks=neuron.feedbacks,
         draws=tuple(Draw(n.name, n.kind, k) for k, n in enumerate(neuron.noises)),
     )
     plan = replace(plan, bytes_per_step=_bytes(plan))

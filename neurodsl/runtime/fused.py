@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurodsl.runtime import autograd, custom_ops
 from neurodsl.runtime.definition import Definition
@@ -13,6 +13,7 @@ from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, When
 from neurodsl.runtime.params import plain
+from neurodsl.runtime.stencil import StencilPlan, run_stencil
 
 Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
 """Which scalars are tensors, how many uniforms there are, what is recorded, whether the reset is detached."""
@@ -27,6 +28,7 @@ class Fused:
         self._definition = definition
         self._kernels = custom_ops.registered(kernels)
         self._plans: dict[tuple[Names, torch.dtype, torch.device, bool], Plan] = {}
+        self._stencils: dict[tuple[Names, torch.dtype], StencilPlan | None] = {}
         self._ready: set[torch.device] = set()
 
     def problem(self, device: torch.device) -> str:
@@ -61,24 +63,69 @@ class Fused:
             record: names of what to record.
             detached: whether no gradient passes through the reset's spikes.
         """
-        definition = self._definition
-        uniforms = definition.uniforms(*values, dt)
-        scalars = (*values, dt, *uniforms)
-        tensors, numbers = (*inputs, *states), scalars
-        places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
-        if any(isinstance(v, Tensor) for v in scalars):
-            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
-            numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
-        names = (places, len(uniforms), record, detached)
+        names, tensors, numbers = self._arguments(inputs, states, values, dt, record, detached)
         keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         if torch.compiler.is_compiling():
             results = self._traced(names, numbers, when, tensors, keep)
         else:
             plan = self._plan(names, inputs[0], keep)
             results = autograd.run(plan, numbers, when, tensors, keep)
-        count = len(definition.written)
-        ends = count, count + len(definition.states)
+        return self._split(results)
+
+    def _split(
+        self, results: tuple[Tensor, ...]
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Outputs, final states, recorded values."""
+        count = len(self._definition.written)
+        ends = count, count + len(self._definition.states)
         return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
+
+    def _arguments(
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        values: tuple[Any, ...],
+        dt: float,
+        record: tuple[str, ...],
+        detached: bool,
+    ) -> tuple[Names, tuple[Tensor, ...], tuple[float, ...]]:
+        """What a call's plan depends on; its tensors; a number for each scalar."""
+        uniforms = self._definition.uniforms(*values, dt)
+        scalars = (*values, dt, *uniforms)
+        tensors, numbers = (*inputs, *states), scalars
+        places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
+        if any(isinstance(v, Tensor) for v in scalars):
+            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
+            numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
+        return (places, len(uniforms), record, detached), tensors, numbers
+
+    def run_stencil(
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        values: tuple[Any, ...],
+        dt: float,
+        when: When,
+        record: tuple[str, ...],
+        detached: bool,
+        convolution: nn.Conv2d,
+        last: Tensor | None,
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...], Tensor] | None:
+        """As `run` for a feedback through a depthwise convolution, and what the last step feeds back; None for a neuron
+        that has no kernels for it.
+        """
+        definition = self._definition
+        names, tensors, numbers = self._arguments(inputs, states, values, dt, record, detached)
+        key = (names, inputs[0].dtype)
+        if key not in self._stencils:
+            setup = custom_ops.setup_of(self.setup_text(*names))
+            self._stencils[key] = self._kernels.stencil(setup, inputs[0].dtype)
+        plan = self._stencils[key]
+        if plan is None:
+            return None
+        source = definition.written.index(definition.feedbacks[0][1])
+        results, end = run_stencil(plan, numbers, when, tensors, convolution, last, source)
+        return (*self._split(results), end)
 
     def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
         key = (names, x.dtype, x.device, keep)

@@ -16,6 +16,7 @@ import torch
 from neurodsl.runtime.cuda import cuda_library
 from neurodsl.runtime.launch import AnyKernel, Plan, Setup, make_plan
 from neurodsl.runtime.manifest import Manifest
+from neurodsl.runtime.stencil import StencilPlan, make_stencil_plan
 
 _LOCK = threading.Lock()
 _TYPES: dict[str, Any] = {
@@ -126,6 +127,22 @@ class Kernels:
             assert backward is not None
             self._plans[key] = make_plan(setup, forward, backward)
         return self._plans[key]
+
+    def stencil(self, setup: Setup, dtype: torch.dtype) -> StencilPlan | None:
+        """The plan of a feedback through a depthwise convolution; None for a neuron that has no such kernels."""
+        entries = self._manifest["neurons"][self._neuron].get("stencil", ())
+        name = "f32" if dtype == torch.float32 else "f64"
+        found = {entry["symbol"]: entry for entry in entries}
+        prefix = next((s.partition("_stencil_")[0] for s in found), None)
+        if prefix is None:
+            return None
+        backward = found[f"{prefix}_stencil_backward_{name}"]
+        if setup.detached:
+            backward = found.get(f"{prefix}_stencil_backward_detached_{name}", backward)
+        forward = found[f"{prefix}_stencil_forward_{name}"]
+        library = self.library()
+        kernels = [Kernel(getattr(library, e["symbol"]), e) for e in (forward, backward)]
+        return make_stencil_plan(setup, *kernels)
 
     def _kernel(
         self, which: str, key: tuple[Setup, torch.dtype, torch.device, bool]

@@ -103,7 +103,7 @@ class Launch:
         self,
         tensors: Sequence[Tensor | None],
         numbers: Sequence[float],
-        counts: Counts,
+        counts: tuple[int, ...],
     ) -> None:
         """Run it; None is a null pointer."""
         values = self._template.copy()
@@ -120,7 +120,18 @@ class Launch:
         self._kernel(values)
 
 
-_COUNTS = ("steps", "neurons", "first_step", "seed", "channels", "inner")
+_COUNTS = (
+    "steps",
+    "neurons",
+    "first_step",
+    "seed",
+    "channels",
+    "inner",
+    "height",
+    "width",
+    "kernel_height",
+    "kernel_width",
+)
 
 Counts = tuple[int, int, int, int, int, int]
 """Time steps, neurons, steps before this call, seed, channels, neurons a channel."""

@@ -22,6 +22,7 @@ from neurodsl.runtime.launch import When
 from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
 from neurodsl.runtime.shapes import given_shapes
+from neurodsl.runtime.stencil import is_stencil
 from neurodsl.runtime.with_params import WithParams
 
 __all__ = ["Definition", "Neuron", "Param"]
@@ -204,6 +205,22 @@ class Neuron(WithParams):
         """A step at a time, what is fed back through its module in between."""
         definition, params = self.definition, self._variant.definition.params
         written = definition.written
+        if len(definition.feedbacks) == 1:
+            convolution = getattr(self, definition.feedbacks[0][0])
+            if is_stencil(convolution, inputs[0]) and self._is_fused(inputs[0]):
+                done = self._kernels.run_stencil(
+                    inputs,
+                    states,
+                    values,
+                    self.dt,
+                    when,
+                    self.record,
+                    self.detach_reset,
+                    convolution,
+                    last[0] if last else None,
+                )
+                if done is not None:
+                    return done[0], (*done[1], done[3]), done[2]
         modules = [
             (name, getattr(self, name), written.index(source))
             for name, source in definition.feedbacks

@@ -66,7 +66,7 @@ def test_a_launch_gives_the_numbers_of_the_cpu(
     for made in (Kernels(manifest, "LIF"), _GpuKernels(manifest, "LIF")):
         given = [t.clone().requires_grad_() for t in (x, v, *scalars)]
         plan = made.plan(setup, x.dtype, x.device, True)
-        spikes, final, recorded = run(plan, (0.0, 1.0, 0.0, 0.2, 1.0), 0, given, True)
+        spikes, final, recorded = run(plan, (0.0, 1.0, 0.0, 0.2, 1.0), (0, -1), given, True)
         loss = (spikes * x).sum() + final.sum() + recorded.square().sum()
         results.append((spikes, final, recorded, *torch.autograd.grad(loss, given)))
     for cpu, gpu in zip(*results, strict=True):

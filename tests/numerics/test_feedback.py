@@ -58,7 +58,9 @@ def test_lisnn_is_the_loop(backend: str, dtype: torch.dtype) -> None:
     node = LISNN(y=copy.deepcopy(module), backend=backend).to(dtype)
     a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
     found, expected = node(a), by_hand(module, b)
-    assert torch.equal(found, expected)
+    assert torch.equal(
+        found, expected
+    )  # a convolution's sums may come in another order; here they do not matter
     found.backward(upstream)
     expected.backward(upstream)
     tolerance = 1e-5 if dtype is torch.float32 else 1e-11
@@ -140,3 +142,79 @@ def test_module_citizenship() -> None:
 def test_errors_say_what_to_hand_in(module: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         LISNN(y=module)(torch.rand(3, 1, 2, 6, 6))
+
+
+@pytest.mark.parametrize("kernel", [(5, 5), (3, 7), (1, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "options", [{}, {"detach_reset": True}, {"save": "membrane"}, {"save": "all"}]
+)
+def test_the_stencil_is_the_loop(
+    options: dict[str, Any], bias: bool, kernel: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every gradient, over two calls that go on from each other, with learnable params and the last state used."""
+    from neurodsl.runtime import module as runtime
+
+    given = dict(options)
+    save = given.pop("save", "inputs")
+    cls = neurodsl.load("LISNN", save=save).LISNN
+    torch.manual_seed(0)
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    module = nn.Conv2d(3, 3, kernel, padding=padding, groups=3, bias=bias).double()
+    x = torch.randn(6, 2, 3, 9, 7, dtype=torch.float64)
+    used: list[bool] = []
+    real = runtime.is_stencil
+
+    def asked(module: nn.Module, x: Tensor) -> bool:
+        used.append(real(module, x))
+        return used[-1]
+
+    outcomes = []
+    for stencil in (True, False):
+        with monkeypatch.context() as patch:
+            if stencil:
+                patch.setattr(runtime, "is_stencil", asked)
+            else:
+                patch.setattr(runtime, "is_stencil", lambda *_: False)
+            node = cls(
+                y=copy.deepcopy(module), learnable=("decay", "v_threshold"), record=("v",), **given
+            )
+            node = node.double()
+            leaf = x.clone().requires_grad_()
+            values = [node(leaf), node.v_seq, node(leaf * 0.7), node.v]
+            generator = torch.Generator().manual_seed(1)
+            loss = sum(
+                (y * torch.randn(y.shape, generator=generator, dtype=y.dtype)).sum() for y in values
+            )
+            assert isinstance(loss, Tensor)
+            loss.backward()
+            outcomes.append(
+                [*(y.detach() for y in values), leaf.grad, *(p.grad for p in node.parameters())]
+            )
+    assert used == [True, True]
+    for mine, theirs in zip(*outcomes, strict=True):
+        assert mine is not None
+        assert theirs is not None
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_no_stencil_takes_the_loop() -> None:
+    """A hook that wants to see the spikes sees them; other convolutions are right, too."""
+    seen: list[Tensor] = []
+    watched = conv(3)
+    watched.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    x = torch.randn(4, 2, 3, 6, 6)
+    LISNN(y=watched)(x)
+    assert len(seen) == 3
+    torch.manual_seed(0)
+    for other in (
+        nn.Conv2d(3, 3, 3, padding=1),
+        nn.Conv2d(3, 3, 3, padding=1, groups=3, padding_mode="circular"),
+        nn.Conv2d(3, 3, 3, padding=2, dilation=2, groups=3),
+    ):
+        assert torch.equal(LISNN(y=other)(x), by_hand(other, x))
+
+
+def test_the_stencil_of_nothing() -> None:
+    for shape in ((0, 2, 3, 6, 6), (4, 0, 3, 6, 6)):
+        assert LISNN(y=conv(3))(torch.zeros(shape)).shape == shape

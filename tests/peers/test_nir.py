@@ -211,6 +211,7 @@ def test_a_graph_of_sinabs() -> None:
     theirs = nn.Sequential(nn.Linear(4, 6), lif)
     x = X.transpose(0, 1) * 8
     graph = to_nir(theirs, x[:1])
+    lif.reset_states()
     with torch.no_grad():
         expected = theirs(x).transpose(0, 1)
     ours = neurodsl.from_nir(graph, solver="exact")

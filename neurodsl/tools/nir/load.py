@@ -97,7 +97,7 @@ class NIRNetwork(nn.Module):
                 and hasattr(module, "reset")
                 and not isinstance(module, NIRNetwork)
             ):
-                module.reset()
+                module.reset()  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> Tensor:
         """The output `[T, B, *]` of an input `[T, B, *]`."""
@@ -141,7 +141,7 @@ class OverTime(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """All steps as one batch."""
         y: Tensor = self.layer(x.flatten(0, 1))
-        return y.unflatten(0, x.shape[:2])
+        return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 def _module(node: Any, dt: float, solver: str, options: dict[str, Any]) -> nn.Module:
