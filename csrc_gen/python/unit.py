@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
+from neurodsl.csrc_gen.latex import latex
 from neurodsl.csrc_gen.python.expressions import PythonPrinter, number_text
 from neurodsl.csrc_gen.python.names import python_names
 from neurodsl.csrc_gen.writer import Writer, comment_text
@@ -92,7 +93,10 @@ class _Class:
 
     def _docstring(self, writer: Writer) -> None:
         lines = (self.model.docstring or f"The neuron {self.model.name}.").strip().splitlines()
-        shown = [line.strip() for line in lines] + ["", *self.model.equations]
+        shown = [line.strip() for line in lines] + ["", *self.model.equations, "", ".. math::", ""]
+        shown += [
+            f"    {line}" for line in latex(self.model).splitlines() if not line.startswith("%")
+        ]
         escaped = [line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') for line in shown]
         writer.line(f'"""{escaped[0]}')
         for line in escaped[1:]:

@@ -62,9 +62,10 @@ def _adjoint(analysis: Analysis, options: Options) -> str:
 
 
 def _latex(analysis: Analysis, options: Options) -> str:
-    from neurodsl.tools.latex import latex
+    from neurodsl.csrc_gen.latex import adjoint_latex, latex
 
-    return "\n\n".join(latex(neuron) for neuron in analysis.model.neurons)
+    planned = plan_neurons(analysis.model, options)
+    return "\n\n".join(f"{latex(neuron)}\n\n{adjoint_latex(plan)}" for neuron, plan in planned)
 
 
 def _generated(stage: str) -> Callable[[Analysis, Options], str]:

@@ -73,6 +73,15 @@ def test_the_page_of_diagnostics_is_current(request: pytest.FixtureRequest) -> N
     assert page.read_text(encoding="utf-8") == catalogue_markdown()
 
 
+def test_the_page_of_the_library_is_current(request: pytest.FixtureRequest) -> None:
+    from neurodsl.tools.library_page import page
+
+    path = ROOT / "docs" / "library.md"
+    if request.config.getoption("--update-golden"):
+        path.write_text(page(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == page()
+
+
 @pytest.mark.parametrize(
     ("word", "names", "found"),
     [

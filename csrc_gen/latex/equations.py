@@ -51,7 +51,7 @@ def latex(neuron: m.NeuronModel) -> str:
         statements = [s for s in neuron.statements if s.phase is phase]
         if statements:
             lines.append(rf"&\textbf{{{phase.value}}} \\")
-            lines += [rf"{name(s.target)} &\leftarrow {expression(s.value)} \\" for s in statements]
+            lines += [rf"{line} \\" for line in _lines(statements)]
     lines.append(r"\end{aligned}")
     lines += [
         rf"% \Theta_{{\mathrm{{{escape(s.name)}}}}}: {definition}"
@@ -59,6 +59,31 @@ def latex(neuron: m.NeuronModel) -> str:
         for definition in _definitions(s)
     ]
     return "\n".join(lines)
+
+
+def _lines(statements: list[m.Statement]) -> list[str]:
+    """An equation a statement; of what a solver was written out to, the derivatives at the start of the step."""
+    lines: list[str] = []
+    done: set[str] = set()
+    hidden = {s.target: s.value for s in statements if s.hidden}
+    for statement in statements:
+        text = statement.text
+        if not text.partition("/dt")[0].startswith("d") or "/dt" not in text.partition("=")[0]:
+            lines.append(rf"{name(statement.target)} &\leftarrow {expression(statement.value)}")
+            continue
+        state = text[1:].partition("/")[0].strip()
+        if state in done:
+            continue
+        f = hidden.get(f"d{state}_k1") or hidden.get(f"d{state}")
+        if f is not None:
+            done.add(state)
+            lines.append(
+                rf"\frac{{\mathrm{{d}} {name(state)}}}{{\mathrm{{d}}t}} &= {expression(f)}"
+            )
+        elif statement.target == f"{state}_next" or not statement.hidden:
+            done.add(state)
+            lines.append(rf"{name(state)} &\leftarrow {expression(statement.value)}")
+    return lines
 
 
 def _definitions(surrogate: m.SurrogateModel) -> list[str]:
