@@ -25,7 +25,7 @@ _BINARY = {
 
 
 def adjoint_latex(plan: KernelPlan) -> str:
-    """One `aligned` block. A bar is a gradient: of an output at this step, or of a state after it, where it is read first."""
+    """One `aligned` block. A bar is a gradient; of an output and of a state after the step it is given."""
     backward = plan.backward_full
     lines = [
         rf"% adjoint of {plan.neuron}, step by step from the last to the first",
