@@ -24,7 +24,9 @@ from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
 
-HELPERS = """// A plane [H, W] with a border of zeros around it; the border of `out` is zero already.
+HELPERS = """constexpr int LANES = 32;
+
+// A plane [H, W] with a border of zeros around it; the border of `out` is zero already.
 template <typename real> static void pad_plane(const real* in, i64 H, i64 W, i64 KH, i64 KW, real* out) {
     const i64 wide = W + KW - 1;
     for (i64 i = 0; i < H; ++i)
@@ -36,15 +38,20 @@ template <typename real>
 static void stencil(const real* in, const real* weight, real bias, i64 H, i64 W, i64 KH, i64 KW, bool add, real* out) {
     const i64 wide = W + KW - 1;
     for (i64 i = 0; i < H; ++i) {
-        real* __restrict row = out + i * W;
-        for (i64 j = 0; j < W; ++j) row[j] = (add ? row[j] : real(0)) + bias;
-        for (i64 u = 0; u < KH; ++u) {
-            for (i64 v = 0; v < KW; ++v) {
-                const real w = weight[u * KW + v];
-                const real* from = in + (i + u) * wide + v;
+        for (i64 j = 0; j < W; j += LANES) {  // reads up to LANES beyond the plane, and throws that away
+            real sums[LANES];
+            for (int l = 0; l < LANES; ++l) sums[l] = bias;
+            for (i64 u = 0; u < KH; ++u) {
+                for (i64 v = 0; v < KW; ++v) {
+                    const real w = weight[u * KW + v];
+                    const real* from = in + (i + u) * wide + j + v;
 #pragma omp simd
-                for (i64 j = 0; j < W; ++j) row[j] += w * from[j];
+                    for (int l = 0; l < LANES; ++l) sums[l] += w * from[l];
+                }
             }
+            real* row = out + i * W + j;
+            const int n = W - j < LANES ? int(W - j) : LANES;
+            for (int l = 0; l < n; ++l) row[l] = add ? row[l] + sums[l] : sums[l];
         }
     }
 }
@@ -109,9 +116,8 @@ class StencilPrinter:
         for short, role in names.items():
             writer.line(f"const i64 {short} = {self._of(role)};")
         writer.line(f"const i64 plane = H * W, channels = {self._of('channels')};")
-        writer.line(
-            "const i64 planes = plane ? a.N / plane : 0, padded = (H + KH - 1) * (W + KW - 1);"
-        )
+        writer.line("const i64 planes = plane ? a.N / plane : 0;")
+        writer.line("const i64 padded = (H + KH - 1) * (W + KW - 1) + LANES;")
         writer.line("int failed = 0;")
 
     def _row(self, argument: Argument, at: str = "k") -> str:

@@ -1,4 +1,4 @@
-"""`python -m neurodsl.tools.stencil_times`: the lateral coupling of LISNN as a stencil, as a loop, and in eager PyTorch.
+"""`python -m neurodsl.tools.stencil_times`: lateral coupling as a stencil, as a loop, and in eager PyTorch.
 
 A hook on the convolution makes the runtime call it, which is the loop of single-step kernels. The three take turns; the
 figures are medians of 5 calls after one to warm up.
@@ -24,7 +24,8 @@ def _module(kind: str, channels: int) -> nn.Module:
     coupling = nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False)
     if kind == "loop":
         coupling.register_forward_hook(lambda *_: None)
-    return LISNN(y=coupling, backend="reference" if kind == "eager" else "fused")
+    node: nn.Module = LISNN(y=coupling, backend="reference" if kind == "eager" else "fused")
+    return node
 
 
 def _call(node: nn.Module, x: Tensor) -> tuple[float, float]:

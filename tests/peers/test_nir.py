@@ -209,13 +209,13 @@ def test_a_graph_of_sinabs() -> None:
     torch.manual_seed(1)
     lif = layers.LIF(tau_mem=10.0, spike_fn=SingleSpike, reset_fn=MembraneReset(), norm_input=True)
     theirs = nn.Sequential(nn.Linear(4, 6), lif)
-    x = X.transpose(0, 1) * 8
+    x = X.transpose(0, 1) * 12
     graph = to_nir(theirs, x[:1])
     lif.reset_states()
     with torch.no_grad():
         expected = theirs(x).transpose(0, 1)
     ours = neurodsl.from_nir(graph, solver="exact")
-    found = ours(X * 8)
+    found = ours(X * 12)
     assert 0.05 < float(expected.mean()) < 0.9
     assert float((found != expected).float().mean()) < 0.01
 

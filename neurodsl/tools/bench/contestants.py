@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurodsl.tools.making import filled_in
+
 PEERS = {"LIF": "LIFNode", "IF": "IFNode", "PLIF": "ParametricLIFNode"}
 """Library neurons and the SpikingJelly classes that they are named after."""
 
@@ -29,25 +31,54 @@ class Contestant:
         with torch.no_grad():
             return self.run(*inputs)
 
+    def output(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """What is made of the inputs."""
+        return self.run(*inputs)
+
     def forward_backward(self, inputs: tuple[Tensor, ...], upstream: Tensor) -> object:
         """A forward and a backward pass to the inputs."""
         self.start()
-        return torch.autograd.grad(self.run(*inputs), inputs, upstream)
+        return torch.autograd.grad(self.run(*inputs), inputs, upstream, allow_unused=True)
 
 
-def contestants(module: Any, neuron: str, *, compiled: bool) -> list[Contestant]:
-    """All that this machine has. `compiled` adds torch.compile of the eager loop, which takes minutes to compile."""
-    found = [of_module("fused", getattr(module, neuron)(backend="fused"))]
-    reference = getattr(module, neuron)(backend="reference")
-    found.append(of_module("reference", reference))
+def contestants(
+    module: Any, neuron: str, *, compiled: bool, steps: int, neurons: int
+) -> list[Contestant]:
+    """All that this machine has, for inputs `[steps, 1, neurons]`.
+
+    `compiled` adds torch.compile of the eager loop, which takes minutes to compile.
+    """
+    manifest = module.__manifest__["neurons"][neuron]
+
+    def made(backend: str) -> Any:
+        return getattr(module, neuron)(backend=backend, **filled_in(manifest, steps, neurons))
+
+    found = [of_module("fused", made("fused")), of_module("reference", made("reference"))]
     if compiled:
-        found.append(torch_compiled(getattr(module, neuron)(backend="reference")))
+        found.append(torch_compiled(made("reference")))
     if neuron in PEERS and find_spec("spikingjelly"):
         found += spikingjelly(PEERS[neuron])
-    return [*found, Contestant("relu", _nothing, torch.relu), Copy("copy", _nothing, torch.clone)]
+    return [*found, Yardstick("relu", _nothing, torch.relu), Copy("copy", _nothing, torch.clone)]
 
 
-class Copy(Contestant):
+class Yardstick(Contestant):
+    """One operation on the first input."""
+
+    def output(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """What is made of the first input."""
+        return self.run(inputs[0])
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """A forward pass without gradients."""
+        with torch.no_grad():
+            return self.run(inputs[0])
+
+    def forward_backward(self, inputs: tuple[Tensor, ...], upstream: Tensor) -> object:
+        """A forward and a backward pass to the input."""
+        return torch.autograd.grad(self.run(inputs[0]), inputs[0], upstream)
+
+
+class Copy(Yardstick):
     """A plain copy of the input; going forward and backward is two of them."""
 
     def forward_backward(self, inputs: tuple[Tensor, ...], upstream: Tensor) -> object:

@@ -47,9 +47,9 @@ def measure(
     compiled: bool = False,
 ) -> Iterator[list[Row]]:
     """The rows of each shape in turn; the first row of a shape is that of the fused kernels."""
-    inputs = len(module.__manifest__["neurons"][neuron]["inputs"])
+    inputs = len(getattr(module, neuron).definition.inputs)
     for steps, neurons in shapes:
-        running = contestants(module, neuron, compiled=compiled)
+        running = contestants(module, neuron, compiled=compiled, steps=steps, neurons=neurons)
         yield _measure_shape(running, inputs, steps, neurons, rounds, budget)
 
 
@@ -57,9 +57,9 @@ def _measure_shape(
     running: list[Contestant], inputs: int, steps: int, neurons: int, rounds: int, budget: float
 ) -> list[Row]:
     random = torch.Generator().manual_seed(0)
-    values = tuple(2 * torch.randn(steps, neurons, generator=random) for _ in range(inputs))
+    values = tuple(2 * torch.randn(steps, 1, neurons, generator=random) for _ in range(inputs))
     wanting = tuple(value.clone().requires_grad_() for value in values)
-    upstream = torch.randn(steps, neurons, generator=random)
+    upstream = torch.randn(steps, 1, neurons, generator=random)
     forward = {one.name: partial(one.forward, _for(one, values)) for one in running}
     both: dict[str, Callable[[], object]] = {
         one.name: partial(one.forward_backward, _for(one, wanting), upstream) for one in running

@@ -20,7 +20,7 @@ def saved_bytes(contestant: Contestant, inputs: tuple[Tensor, ...]) -> tuple[int
     contestant.start()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         # The output lives to the end of the block, so that no storage is counted twice or reused.
-        output = contestant.run(*inputs)
+        output = contestant.output(inputs)
     given = {tensor.untyped_storage().data_ptr() for tensor in inputs}
     del output
     return sum(kept.values()), sum(size for place, size in kept.items() if place not in given)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from neurodsl.tools.making import filled_in
+
 KEYWORDS = ("detach_reset", "spiking", "dt")
 """Keywords of our constructors that are no params and may be given."""
 
@@ -45,11 +47,7 @@ class Subject:
         """A module of this neuron."""
         known = (*self.params, *KEYWORDS)
         keywords = {name: value for name, value in self.given.items() if name in known}
-        if any(param["shape"] != "scalar" for param in self.manifest["params"]):
-            steps, neurons = self.size
-            keywords |= {"channels": neurons, "neurons": (neurons,), "steps": steps}
-        for fed in self.manifest.get("feedback", ()):
-            keywords[fed["name"]] = neighbours()
+        keywords |= filled_in(self.manifest, *self.size)
         node = self.cls(**keywords, surrogate=self.surrogate, learnable=learnable, backend=backend)
         made: nn.Module = node.to(device=device, dtype=self.dtype)
         return made
@@ -70,13 +68,6 @@ class Subject:
     def real_params(self) -> tuple[str, ...]:
         """Params that can have a gradient."""
         return tuple(name for name, value in self.params.items() if not isinstance(value, bool))
-
-
-def neighbours() -> nn.Module:
-    """What stands in for the module of a feedback: each neuron hears its neighbours; always the same weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return nn.Conv1d(1, 1, 3, padding=1)
 
 
 def fused(subject: Subject) -> list[Contestant]:
