@@ -34,14 +34,23 @@ def test_table_is_plain_text_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> No
     assert "2 steps x 4 neurons" in printed
 
 
-def test_fused_and_reference_compute_the_same() -> None:
-    running = {one.name: one for one in contestants(neurodsl.load("LIF"), "LIF", compiled=False)}
-    x = (2 * torch.randn(6, 50)).requires_grad_()
-    upstream = torch.randn(6, 50)
-    fused = running["fused"].forward_backward((x,), upstream)
-    reference = running["reference"].forward_backward((x,), upstream)
-    torch.testing.assert_close(fused, reference)
-    assert torch.equal(running["fused"].forward((x,)), running["reference"].forward((x,)))
+@pytest.mark.parametrize("neuron", ["LIF", "GatedLIF", "LISNN", "ConductanceLIF"])
+def test_fused_and_reference_compute_the_same(neuron: str) -> None:
+    """Of neurons that want sizes, a module, or two inputs, too."""
+    module = neurodsl.load(neuron)
+    listed = contestants(module, neuron, compiled=False, steps=6, neurons=50)
+    running = {one.name: one for one in listed}
+    count = len(getattr(module, neuron).definition.inputs)
+    inputs = tuple((2 * torch.randn(6, 1, 50)).requires_grad_() for _ in range(count))
+    upstream = torch.randn(6, 1, 50)
+    fused = running["fused"].forward_backward(inputs, upstream)
+    reference = running["reference"].forward_backward(inputs, upstream)
+    torch.testing.assert_close(fused, reference, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        running["fused"].forward(inputs), running["reference"].forward(inputs)
+    )
+    for yardstick in ("relu", "copy"):
+        assert running[yardstick].forward(inputs).shape == upstream.shape
 
 
 def test_saved_bytes_of_known_functions() -> None:
