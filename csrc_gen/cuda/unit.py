@@ -89,15 +89,26 @@ def _neuron(writer: Writer, plan: KernelPlan) -> None:
     entries.append(("reduce", write_reduce(writer, plan)))
     writer.lines([f"}}  // namespace {space}", ""])
     for name, arguments in entries:
-        _entries(writer, plan.prefix, name, arguments)
+        _entries(writer, plan.prefix, name, arguments, _resident(plan))
 
 
-def _entries(writer: Writer, prefix: str, name: str, arguments: tuple[Argument, ...]) -> None:
+LARGE = 150
+"""Lines of a reverse step from which a thread wants more registers than four blocks leave it."""
+
+
+def _resident(plan: KernelPlan) -> int:
+    """How many blocks a multiprocessor should hold at least."""
+    return 4 if len(plan.backward_full.reverse) < LARGE else 2
+
+
+def _entries(
+    writer: Writer, prefix: str, name: str, arguments: tuple[Argument, ...], resident: int
+) -> None:
     spelt = field_names(arguments)
     for suffix, real in (("f32", "float"), ("f64", "double")):
         listed = ", ".join(declaration(a, spelt[a.name], real) for a in arguments)
         values = ", ".join(spelt[a.name] for a in arguments)
-        head = f'extern "C" __global__ void __launch_bounds__({BLOCK}, 4) {prefix}_{name}_{suffix}('
+        head = f'extern "C" __global__ void __launch_bounds__({BLOCK}, {resident}) {prefix}_{name}_{suffix}('
         writer.line(head)
         with writer.indented():
             writer.line(f"{listed}) {{")
