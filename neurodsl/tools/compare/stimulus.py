@@ -10,7 +10,7 @@ from torch import Tensor
 from neurodsl.tools.compare.result import is_spikes
 
 WANTED_RATE = 0.2
-SCALES = tuple(2.0**exponent for exponent in range(-4, 11))
+SCALES = tuple(2.0**exponent for exponent in range(-4, 14))
 """Currents to try: membrane potentials are near 1 in some models and in millivolts in others."""
 
 
