@@ -125,6 +125,17 @@ class StencilPrinter:
         field = self._named(argument)
         return f"{field} ? {field} + {at} : nullptr" if argument.optional else f"{field} + {at}"
 
+    def _step_field(self, argument: Argument) -> str:
+        """An argument of the neuron's own kernel for one step of one plane, where nothing special is said of it."""
+        match argument.role:
+            case "first_step":
+                return f"{self._named(argument)} + t"
+            case "steps":
+                return "1"
+            case "neurons":
+                return "plane"
+        return self._row(argument) if argument.shape == STEPS_NEURONS else self._named(argument)
+
     def _call(self, writer: Writer, kernel: str, texts: list[str]) -> None:
         writer.line(f"const {kernel}_arguments<real> call = {{")
         with writer.indented():
@@ -188,13 +199,7 @@ class StencilPrinter:
                 return f"(t ? {self._named(finals[argument.of])} : {field}) + n0"
             case "final_state":
                 return f"{field} + n0"
-            case "first_step":
-                return f"{field} + t"
-            case "steps":
-                return "1"
-            case "neurons":
-                return "plane"
-        return self._row(argument) if argument.shape == STEPS_NEURONS else field
+        return self._step_field(argument)
 
     # --- backwards ---
 
@@ -277,13 +282,7 @@ class StencilPrinter:
                 return f"next + {states.index(argument.of)} * plane"
             case "recorded":
                 return "nullptr"
-            case "first_step":
-                return f"{self._named(argument)} + t"
-            case "steps":
-                return "1"
-            case "neurons":
-                return "plane"
-        return self._row(argument) if argument.shape == STEPS_NEURONS else self._named(argument)
+        return self._step_field(argument)
 
     def _step_back(self, writer: Writer, name: str, inner: tuple[Argument, ...]) -> None:
         upstream = self._of("grad_output", self.source)
@@ -328,13 +327,7 @@ class StencilPrinter:
                 return f"{self._named(argument)} ? learnt + {place} : nullptr"
             case "initial_state":
                 return f"now + {states.index(argument.of)} * plane"
-            case "first_step":
-                return f"{self._named(argument)} + t"
-            case "steps":
-                return "1"
-            case "neurons":
-                return "plane"
-        return self._row(argument) if argument.shape == STEPS_NEURONS else self._named(argument)
+        return self._step_field(argument)
 
     def _add_up(self, writer: Writer, params: list[Argument]) -> None:
         """The planes' parts, always in the same order."""

@@ -48,10 +48,10 @@ def latex(neuron: m.NeuronModel) -> str:
     """The neuron's step as one `aligned` block: an equation a statement, a heading a phase."""
     lines = [rf"% {neuron.name}", r"\begin{aligned}"]
     for phase in m.PhaseName:
-        statements = [s for s in neuron.statements if s.phase is phase]
-        if statements:
+        shown = _lines(neuron, phase)
+        if shown:
             lines.append(rf"&\textbf{{{phase.value}}} \\")
-            lines += [rf"{line} \\" for line in _lines(statements)]
+            lines += [rf"{line} \\" for line in shown]
     lines.append(r"\end{aligned}")
     lines += [
         rf"% \Theta_{{\mathrm{{{escape(s.name)}}}}}: {definition}"
@@ -61,28 +61,36 @@ def latex(neuron: m.NeuronModel) -> str:
     return "\n".join(lines)
 
 
-def _lines(statements: list[m.Statement]) -> list[str]:
-    """An equation a statement; of what a solver was written out to, the derivatives at the start of the step."""
+def _lines(neuron: m.NeuronModel, phase: m.PhaseName) -> list[str]:
+    """An equation a statement; a system of differential equations as it was written, not as it was solved."""
     lines: list[str] = []
-    done: set[str] = set()
-    hidden = {s.target: s.value for s in statements if s.hidden}
-    for statement in statements:
-        text = statement.text
-        if not text.partition("/dt")[0].startswith("d") or "/dt" not in text.partition("=")[0]:
+    shown: set[int] = set()
+    for statement in (s for s in neuron.statements if s.phase is phase):
+        if statement.system is None:
             lines.append(rf"{name(statement.target)} &\leftarrow {expression(statement.value)}")
-            continue
-        state = text[1:].partition("/")[0].strip()
-        if state in done:
-            continue
-        f = hidden.get(f"d{state}_k1") or hidden.get(f"d{state}")
-        if f is not None:
-            done.add(state)
-            lines.append(
-                rf"\frac{{\mathrm{{d}} {name(state)}}}{{\mathrm{{d}}t}} &= {expression(f)}"
-            )
-        elif statement.target == f"{state}_next" or not statement.hidden:
-            done.add(state)
-            lines.append(rf"{name(state)} &\leftarrow {expression(statement.value)}")
+        elif statement.system not in shown:
+            shown.add(statement.system)
+            lines += _system(neuron, statement.system)
+    return lines
+
+
+def _system(neuron: m.NeuronModel, place: int) -> list[str]:
+    """The derivatives of one system, after what the compiler worked out for them once."""
+    system = neuron.systems[place]
+    own = [s for s in neuron.statements if s.system == place and s.hidden]
+    states = {state.name for state in neuron.states}
+    hidden = {s.target: s.value for s in own if s.target not in states}
+    read = [node for _, f in system.derivatives for node in m.walk(f) if isinstance(node, m.Ref)]
+    wanted: list[str] = []
+    while read:
+        ref = read.pop()
+        if ref.name in hidden and ref.name not in wanted:
+            wanted.append(ref.name)
+            read += [e for e in m.walk(hidden[ref.name]) if isinstance(e, m.Ref)]
+    lines = [rf"{name(n)} &= {expression(e)}" for n, e in hidden.items() if n in wanted]
+    for state, f in system.derivatives:
+        lines.append(rf"\frac{{\mathrm{{d}} {name(state)}}}{{\mathrm{{d}}t}} &= {expression(f)}")
+    lines[-1] += rf" \quad \text{{(by {escape(system.solver)})}}"
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,28 @@ from neurodsl.runtime.stencil import StencilPlan, run_stencil
 
 Names = tuple[tuple[int, ...], int, tuple[str, ...], bool]
 """Which scalars are tensors, how many uniforms there are, what is recorded, whether the reset is detached."""
+
+
+Results = tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]
+"""Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a call is given.
+
+    `inputs` are `[T, …]` each, of one dtype, `states` `[…]`; `values` are those of the params, numbers or tensors. `when`
+    is the steps since the reset, 0 for a neuron that does not read the time, and the seed. `detached` says whether no
+    gradient passes through the reset's spikes.
+    """
+
+    inputs: tuple[Tensor, ...]
+    states: tuple[Tensor, ...]
+    values: tuple[Any, ...]
+    dt: float
+    when: When
+    record: tuple[str, ...]
+    detached: bool
 
 
 class Fused:
@@ -42,90 +65,52 @@ class Fused:
             self._ready.add(device)
         return problem
 
-    def run(
-        self,
-        inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...],
-        values: tuple[Any, ...],
-        dt: float,
-        when: When,
-        record: tuple[str, ...],
-        detached: bool,
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Outputs `[T, …]`, final states `[…]`, recorded values `[T, …]`.
-
-        Args:
-            inputs: `[T, …]` each, of one dtype.
-            states: `[…]` each.
-            values: of the params, numbers or 0-dim tensors.
-            dt: the length of a step.
-            when: the steps since the reset, 0 for a neuron that does not read the time; the seed.
-            record: names of what to record.
-            detached: whether no gradient passes through the reset's spikes.
-        """
-        names, tensors, numbers = self._arguments(inputs, states, values, dt, record, detached)
+    def run(self, call: Call) -> Results:
+        """Run the kernels of all time steps."""
+        names, tensors, numbers = self._arguments(call)
         keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         if torch.compiler.is_compiling():
-            results = self._traced(names, numbers, when, tensors, keep)
+            results = self._traced(names, numbers, call.when, tensors, keep)
         else:
-            plan = self._plan(names, inputs[0], keep)
-            results = autograd.run(plan, numbers, when, tensors, keep)
+            plan = self._plan(names, call.inputs[0], keep)
+            results = autograd.run(plan, numbers, call.when, tensors, keep)
         return self._split(results)
 
-    def _split(
-        self, results: tuple[Tensor, ...]
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Outputs, final states, recorded values."""
+    def _split(self, results: tuple[Tensor, ...]) -> Results:
         count = len(self._definition.written)
         ends = count, count + len(self._definition.states)
         return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
 
-    def _arguments(
-        self,
-        inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...],
-        values: tuple[Any, ...],
-        dt: float,
-        record: tuple[str, ...],
-        detached: bool,
-    ) -> tuple[Names, tuple[Tensor, ...], tuple[float, ...]]:
+    def _arguments(self, call: Call) -> tuple[Names, tuple[Tensor, ...], tuple[float, ...]]:
         """What a call's plan depends on; its tensors; a number for each scalar."""
-        uniforms = self._definition.uniforms(*values, dt)
-        scalars = (*values, dt, *uniforms)
-        tensors, numbers = (*inputs, *states), scalars
+        uniforms = self._definition.uniforms(*call.values, call.dt)
+        scalars = (*call.values, call.dt, *uniforms)
+        tensors, numbers = (*call.inputs, *call.states), scalars
         places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
         if any(isinstance(v, Tensor) for v in scalars):
-            tensors = (*tensors, *(scalars[place].to(inputs[0]) for place in places))
+            tensors = (*tensors, *(scalars[place].to(call.inputs[0]) for place in places))
             numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
-        return (places, len(uniforms), record, detached), tensors, numbers
+        return (places, len(uniforms), call.record, call.detached), tensors, numbers
 
     def run_stencil(
-        self,
-        inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...],
-        values: tuple[Any, ...],
-        dt: float,
-        when: When,
-        record: tuple[str, ...],
-        detached: bool,
-        convolution: nn.Conv2d,
-        last: Tensor | None,
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...], Tensor] | None:
+        self, call: Call, convolution: nn.Conv2d, last: Tensor | None
+    ) -> tuple[Results, Tensor] | None:
         """As `run` for a feedback through a depthwise convolution, and what the last step feeds back; None for a neuron
-        that has no kernels for it.
+        that has no kernels for it. `last` is what the step before this call fed back.
         """
         definition = self._definition
-        names, tensors, numbers = self._arguments(inputs, states, values, dt, record, detached)
-        key = (names, inputs[0].dtype)
+        names, tensors, numbers = self._arguments(call)
+        dtype = call.inputs[0].dtype
+        key = (names, dtype)
         if key not in self._stencils:
             setup = custom_ops.setup_of(self.setup_text(*names))
-            self._stencils[key] = self._kernels.stencil(setup, inputs[0].dtype)
+            self._stencils[key] = self._kernels.stencil(setup, dtype)
         plan = self._stencils[key]
         if plan is None:
             return None
         source = definition.written.index(definition.feedbacks[0][1])
-        results, end = run_stencil(plan, numbers, when, tensors, convolution, last, source)
-        return (*self._split(results), end)
+        results, end = run_stencil(plan, numbers, call.when, tensors, convolution, last, source)
+        return self._split(results), end
 
     def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
         key = (names, x.dtype, x.device, keep)

@@ -17,7 +17,7 @@ from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.draws import fresh_seed
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.feedback import check_module, run_loop
-from neurodsl.runtime.fused import Fused
+from neurodsl.runtime.fused import Call, Fused, Results
 from neurodsl.runtime.launch import When
 from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
@@ -159,7 +159,7 @@ class Neuron(WithParams):
 
     def _run(
         self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...] | None, first_step: int
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    ) -> Results:
         outer = inputs[0].dtype
         dtype = torch.float32 if outer in (torch.float16, torch.bfloat16) else outer
         if dtype is not outer:
@@ -190,7 +190,7 @@ class Neuron(WithParams):
 
     def _advance(
         self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], values: Any, when: When
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    ) -> Results:
         run = self._fused if self._is_fused(inputs[0]) else self._reference
         return run(inputs, states, values, when)
 
@@ -201,26 +201,18 @@ class Neuron(WithParams):
         values: tuple[Any, ...],
         last: tuple[Tensor, ...] | None,
         when: When,
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    ) -> Results:
         """A step at a time, what is fed back through its module in between."""
         definition, params = self.definition, self._variant.definition.params
         written = definition.written
         if len(definition.feedbacks) == 1:
             convolution = getattr(self, definition.feedbacks[0][0])
             if is_stencil(convolution, inputs[0]) and self._is_fused(inputs[0]):
-                done = self._kernels.run_stencil(
-                    inputs,
-                    states,
-                    values,
-                    self.dt,
-                    when,
-                    self.record,
-                    self.detach_reset,
-                    convolution,
-                    last[0] if last else None,
-                )
+                call = self._call(inputs, states, values, when)
+                done = self._kernels.run_stencil(call, convolution, last[0] if last else None)
                 if done is not None:
-                    return done[0], (*done[1], done[3]), done[2]
+                    (outputs, finals, recorded), end = done
+                    return outputs, (*finals, end), recorded
         modules = [
             (name, getattr(self, name), written.index(source))
             for name, source in definition.feedbacks
@@ -263,9 +255,7 @@ class Neuron(WithParams):
             _warn_once(reason)
         return False
 
-    def _reference(
-        self, inputs: Any, states: Any, values: Any, when: When
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def _reference(self, inputs: Any, states: Any, values: Any, when: When) -> Results:
         options = (self.dt, self.detach_reset, self._options["spiking"])
 
         def at(step: int) -> tuple[Any, ...]:
@@ -273,11 +263,11 @@ class Neuron(WithParams):
 
         return run_reference(self._variant, inputs, states, at, options, when, self.record)
 
-    def _fused(
-        self, inputs: Any, states: Any, values: Any, when: When
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-        record = tuple(self.record)
-        return self._kernels.run(inputs, states, values, self.dt, when, record, self.detach_reset)
+    def _fused(self, inputs: Any, states: Any, values: Any, when: When) -> Results:
+        return self._kernels.run(self._call(inputs, states, values, when))
+
+    def _call(self, inputs: Any, states: Any, values: Any, when: When) -> Call:
+        return Call(inputs, states, values, self.dt, when, self.record, self.detach_reset)
 
     # --- copies and texts ---
 

@@ -56,8 +56,6 @@ class Declarations:
                     self._const(name, declaration)
                 case ast.Param():
                     self._param(name, declaration)
-                case ast.State():
-                    self._state(name, declaration)
                 case ast.Feedback():
                     self.feedbacks[name] = declaration.source
                 case ast.Noise():
@@ -66,6 +64,10 @@ class Declarations:
                         self.poisoned.add(name)
                     else:
                         self.noises[name] = line
+
+        for name, declaration in self.flat.declarations.items():
+            if isinstance(declaration, ast.State):  # made of params, wherever those stand
+                self._state(name, declaration)
 
     def refuse_function_name(self, name: ast.Identifier) -> None:
         """A declared name must not be a function's."""

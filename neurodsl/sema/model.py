@@ -275,6 +275,23 @@ class Statement:
     text: str
     hidden: bool = False
     span: Span = field(default=NOWHERE, compare=False)
+    system: int | None = None
+    """The system of differential equations that it was written out from, a place in NeuronModel.systems."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemModel:
+    """Adjacent `d…/dt` lines: each state with its derivative, over the values at the start of the step."""
+
+    derivatives: tuple[tuple[str, Expr], ...]
+    solver: str
+    why_not_exact: str
+    """What keeps `exact` from solving it; empty if nothing does."""
+
+    @property
+    def states(self) -> str:
+        """The states, as they are listed in a sentence."""
+        return ", ".join(name for name, _ in self.derivatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +317,7 @@ class NeuronModel:
     noises: tuple[NoiseModel, ...] = ()
     feedbacks: tuple[tuple[str, str], ...] = ()
     """(what a step reads, what the step before gave a module to make it of)."""
-    methods: tuple[tuple[str, str, str], ...] = ()
-    """(states, solver, why `exact` cannot be; empty if it can) of each system of differential equations."""
+    systems: tuple[SystemModel, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
 
     @property

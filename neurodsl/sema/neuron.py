@@ -43,7 +43,8 @@ class NeuronBuilder:
         self.uses: list[m.SurrogateModel] = []
         self.uses_t = self.uses_dt = False
         self.noises: list[m.NoiseModel] = []
-        self.methods: list[tuple[str, str, str]] = []
+        self.systems: list[m.SystemModel] = []
+        self.system: int | None = None
         self.phase, self.scope = m.PhaseName.CHARGE, Scope("")
         self.limits = Limits()
         self.later: dict[str, ast.Identifier] = {}
@@ -79,7 +80,7 @@ class NeuronBuilder:
             uses_dt=self.uses_dt,
             noises=tuple(self.noises),
             feedbacks=feedbacks,
-            methods=tuple(self.methods),
+            systems=tuple(self.systems),
             span=neuron.name.span,
         )
 
@@ -172,7 +173,9 @@ class NeuronBuilder:
         while name in self.taken:
             name, number = f"{base}_{number}", number + 1
         self.taken.add(name)
-        self.statements.append(m.Statement(name, value, self.phase, text, True, value.span))
+        self.statements.append(
+            m.Statement(name, value, self.phase, text, True, value.span, self.system)
+        )
         return m.Ref(name, Kind.LOCAL, type=value.type, level=value.level, span=value.span)
 
     # --- statements ---

@@ -28,7 +28,8 @@ class Owner(Protocol):
     statements: list[m.Statement]
     updated: set[str]
     uses_dt: bool
-    methods: list[tuple[str, str, str]]
+    systems: list[m.SystemModel]
+    system: int | None
 
     def elaborator(self, text: str) -> Elaborator:
         """For an expression of the phase at hand."""
@@ -42,10 +43,12 @@ def add_system(owner: Owner, lines: list[ast.Derivative], phase: m.PhaseName) ->
     system = _System(owner, lines, phase)
     system.check_once()
     method = method_of(lines, owner.report)
+    owner.system = len(owner.systems)
     derivatives = system.derivatives({})
     whole = len(derivatives) == len(lines)
     if method is not None and whole and all(system.is_state(line.target) for line in lines):
         system.solve(method, derivatives)
+    owner.system = None
 
 
 class _System:
@@ -121,7 +124,7 @@ class _System:
             step = m.Chain(("/",), (step, count), type=REAL, level=m.Level.PARAM)
         why = self._why_not_exact(derivatives)
         steps = f"{method.name}(steps={method.steps})" if method.steps > 1 else method.name
-        self.owner.methods.append((", ".join(self.names), steps, why))
+        self.owner.systems.append(m.SystemModel(tuple(derivatives.items()), steps, why))
         for place in range(method.steps):
             if place:
                 derivatives = self.derivatives({}, quiet=True)
@@ -143,7 +146,15 @@ class _System:
         for line in self.lines:
             name = line.target.name
             self.owner.statements.append(
-                m.Statement(name, ends[name], self.phase, self.texts[name], not alone, line.span)
+                m.Statement(
+                    name,
+                    ends[name],
+                    self.phase,
+                    self.texts[name],
+                    not alone,
+                    line.span,
+                    self.owner.system,
+                )
             )
 
     def _state(self, name: str) -> m.Expr:

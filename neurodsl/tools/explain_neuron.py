@@ -36,9 +36,10 @@ def _order(neuron: NeuronModel) -> list[str]:
             if statement.phase is phase and statement.text not in shown:
                 shown.append(statement.text)
         steps += [f"{phase.value}: {line}" for line in shown]
-    for solved, solver, why in neuron.methods:
+    for system in neuron.systems:
+        why = system.why_not_exact
         exact = f"not possible: {why}" if why else "possible: the system is linear"
-        lines.append(f"  ({solved}: solved by {solver}; exact is {exact})")
+        lines.append(f"  ({system.states}: solved by {system.solver}; exact is {exact})")
     steps.append(f"write {', '.join(neuron.outputs)}")
     return lines + [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
 

@@ -11,7 +11,7 @@ the functions' last bits may make a spike differ, and one that does must not bre
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +27,7 @@ from neurodsl.tools.compare.contestants import (
     peer,
     refuse_unknown,
 )
+from neurodsl.tools.compare.margins import spike_arguments
 from neurodsl.tools.compare.result import ComparisonResult, Difference, difference
 from neurodsl.tools.compare.stimulus import firing_rate, noise, scaled
 
@@ -75,11 +76,11 @@ def compare(
     refuse_unknown(subject, against)
     trial = _Trial(subject, steps, neurons, seed)
     differences = [row for contestant in fused(subject) for row in trial.of_ours(contestant)]
-    notes: tuple[str, ...] = ()
+    notes = trial.notes()
     if against is not None:
         rows = list(trial.of_peer(peer(subject, against)))
         differences += rows
-        notes = _notes(rows, against)
+        notes += _notes(rows, against)
     return ComparisonResult(
         name, steps, neurons, dtype, seed, trial.rate, tuple(differences), notes
     )
@@ -108,6 +109,10 @@ class _Outcome:
     input_gradients: tuple[Tensor, ...]
     state_gradients: dict[str, Tensor]
     param_gradients: dict[str, Tensor]
+    margins: Tensor | None = None
+    """For each output value the distance of the nearest of its step's spikes from the threshold, relative to the
+    scale of that spike's argument.
+    """
 
 
 class _Trial:
@@ -128,10 +133,18 @@ class _Trial:
         self.path = (
             self._path(plain) if subject.inexact and subject.dtype is torch.float32 else None
         )
-        self.reference = self.run_ours(plain, "cpu")
+        self.reference = self._run_reference(plain)
         learning = subject.make("reference", subject.real_params)
-        self.learning_reference = self.run_ours(learning, "cpu")
+        self.learning_reference = self._run_reference(learning)
         self.rate = firing_rate(self.reference.outputs)
+
+    def _run_reference(self, node: Any) -> _Outcome:
+        """As `run_ours`, with the margins of the spikes where some may differ."""
+        if self.path is None:
+            return self.run_ours(node, "cpu")
+        with spike_arguments() as arguments:
+            outcome = self.run_ours(node, "cpu")
+        return replace(outcome, margins=_margins(arguments, self.inputs[0].shape))
 
     def _path(self, node: Any) -> list[tuple[Tensor, ...]]:
         """The states before each step, in the reference."""
@@ -189,6 +202,13 @@ class _Trial:
             dict(zip(names, gradients[count:after], strict=False)),
             dict(zip(params, gradients[after:], strict=True)),
         )
+
+    def notes(self) -> tuple[str, ...]:
+        """What keeps the comparison from saying much."""
+        values = (*self.reference.outputs, *self.reference.states.values())
+        if all(bool(value.isfinite().all()) for value in values):
+            return ()
+        return ("some values of the reference are infinite or NaN, which equal themselves",)
 
     def run_peer(self, node: Any) -> _Outcome:
         """One forward and backward pass through a module from its own initial state; states are attributes."""
@@ -258,7 +278,10 @@ def differences(
 ) -> Iterator[Difference]:
     """Every quantity that both outcomes have."""
     for place, (a, b) in enumerate(zip(found.outputs, reference.outputs, strict=False)):
-        yield difference(contestant, f"output {place}", "value", a, b, inexact=inexact)
+        margins = reference.margins if inexact else None
+        yield difference(
+            contestant, f"output {place}", "value", a, b, inexact=inexact, margins=margins
+        )
     for name, b in reference.states.items():
         if name in found.states:
             yield difference(contestant, f"state {name}", "value", found.states[name], b)
@@ -274,6 +297,13 @@ def differences(
         if name in found.param_gradients:
             a = found.param_gradients[name]
             yield difference(contestant, f"gradient of {name}", "scalar gradient", a, b)
+
+
+def _margins(arguments: list[Tensor], shape: torch.Size) -> Tensor:
+    """The margins of all steps `[T, B, N]`, of the arguments of their spikes in the order in which they were asked."""
+    rows = torch.stack([u.expand(shape[1:]) for u in arguments]).reshape(shape[0], -1, *shape[1:])
+    scale = rows.abs().mean(dim=(0, *range(2, rows.dim())), keepdim=True)
+    return (rows.abs() / scale).amin(dim=1)
 
 
 def _detached(tensors: tuple[Tensor, ...]) -> Iterator[Tensor]:

@@ -19,6 +19,10 @@ LEVELS = 16
 """What counts as a spike: 0 and 1, -1, and the levels of integer-valued neurons."""
 
 
+NEAR = 1e-5
+"""How near the threshold a spike has to be to differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One quantity of one contestant against the reference.
@@ -36,12 +40,16 @@ class Difference:
     of: int | None = None
     tolerated: int = 0
     """Spikes that may differ: none where the forward step is the same to the bit everywhere, else 1 in 10^6."""
+    margin: float = 0.0
+    """How far from the threshold the spikes that differ were at the most, in the reference, relative to the scale of
+    what is compared with it.
+    """
 
     @property
     def passed(self) -> bool:
         """Whether the difference is within tolerance (NaN is not)."""
         if self.spikes:
-            return self.spikes <= self.tolerated
+            return self.spikes <= self.tolerated and self.margin <= NEAR
         return self.relative <= self.allowed
 
 
@@ -76,6 +84,7 @@ class ComparisonResult:
                 "quantity": row.quantity,
                 "spikes_that_differ": row.spikes,
                 "spikes_compared": row.of,
+                "distance_from_threshold": row.margin if row.spikes else None,
                 "largest_error": row.error,
                 "relative_error": row.relative,
                 "allowed": row.allowed,
@@ -103,8 +112,19 @@ def difference(
     reference: Tensor,
     *,
     inexact: bool = False,
+    margins: Tensor | None = None,
 ) -> Difference:
-    """Hold one tensor against its reference. NaN and infinities equal themselves."""
+    """Hold one tensor against its reference. NaN and infinities equal themselves.
+
+    Args:
+        contestant: whose the tensor is.
+        quantity: what it is.
+        kind: of tolerance.
+        found: the tensor.
+        reference: what it should be.
+        inexact: whether the neuron calls functions that are not the same to the bit everywhere.
+        margins: for each value of an output, how far from the threshold the reference was.
+    """
     allowed = TOLERANCES[str(reference.dtype).removeprefix("torch.")][kind]
     found, reference = found.detach().cpu().double(), reference.detach().cpu().double()
     if found.shape != reference.shape:
@@ -121,8 +141,23 @@ def difference(
         counts = (None, None)
     tolerated = -(-reference.numel() // 10**6) if inexact else 0
     return Difference(
-        contestant, quantity, error, relative, allowed, counts[0], counts[1], tolerated
+        contestant,
+        quantity,
+        error,
+        relative,
+        allowed,
+        counts[0],
+        counts[1],
+        tolerated,
+        _largest(margins, same),
     )
+
+
+def _largest(margins: Tensor | None, same: Tensor) -> float:
+    """Of the values that differ; infinite where nothing is known of them."""
+    if bool(same.all()):
+        return 0.0
+    return float("inf") if margins is None else margins[~same].max().item()
 
 
 def is_spikes(output: Tensor) -> bool:

@@ -169,7 +169,7 @@ class _Reader:
     ) -> Dynamics:
         states = tuple(charged)
         rows = {n: self._row(e, states, f"the charge of {n}") for n, e in charged.items()}
-        exact = any(solver == "exact" for _, solver, _ in self.model.methods)
+        exact = any(system.solver == "exact" for system in self.model.systems)
         return Dynamics(states, self.model.inputs[0], rows, output, threshold, reset, exact)
 
     def _row(self, e: m.Expr, states: tuple[str, ...], what: str) -> dict[str, Array]:

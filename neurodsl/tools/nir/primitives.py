@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-TEXT = """\
-# NIR's primitives (J. E. Pedersen et al., Neuromorphic intermediate representation, Nature Communications 2024).
-
+CHARGED = {
+    "I": """
 neuron I:
     input  x
     output v
@@ -18,22 +17,8 @@ neuron I:
 
     charge:
         dv/dt = r * x by {solver}
-
-neuron IF:
-    input  x
-    output s
-    param r           = 1.0
-    param v_threshold = 1.0
-    param v_reset     = 0.0
-    state v = 0.0
-
-    charge:
-        dv/dt = r * x by {solver}
-    fire:
-        s = spike(v > v_threshold)
-    reset:
-        v = v_reset if s else v
-
+""",
+    "LI": """
 neuron LI:
     input  x
     output v
@@ -44,24 +29,8 @@ neuron LI:
 
     charge:
         dv/dt = (v_leak - v + r * x) / tau by {solver}
-
-neuron LIF:
-    input  x
-    output s
-    param tau         = 2.0  in (0, inf)
-    param r           = 1.0
-    param v_leak      = 0.0
-    param v_threshold = 1.0
-    param v_reset     = 0.0
-    state v = v_leak
-
-    charge:
-        dv/dt = (v_leak - v + r * x) / tau by {solver}
-    fire:
-        s = spike(v > v_threshold)
-    reset:
-        v = v_reset if s else v
-
+""",
+    "CubaLI": """
 neuron CubaLI:
     input  x
     output v
@@ -75,27 +44,27 @@ neuron CubaLI:
 
     charge:
 {cuba}
+""",
+}
+"""The neurons that never fire (J. E. Pedersen et al., Neuromorphic intermediate representation, Nature Communications
+2024)."""
 
-neuron CubaLIF:
-    input  x
+FIRING = {"IF": "I", "LIF": "LI", "CubaLIF": "CubaLI"}
+"""Those that do, each a child of the one that charges as it does."""
+
+FIRES = """
+neuron {child}({parent}):
     output s
-    param tau_mem     = 2.0  in (0, inf)
-    param tau_syn     = 2.0  in (0, inf)
-    param r           = 1.0
-    param v_leak      = 0.0
     param v_threshold = 1.0
     param v_reset     = 0.0
-    param w_in        = 1.0
-    state v = v_leak
-    state i = 0.0
 
-    charge:
-{cuba}
     fire:
         s = spike(v > v_threshold)
     reset:
         v = v_reset if s else v
+"""
 
+THRESHOLD = """
 neuron Threshold:
     input  x
     output s
@@ -105,13 +74,14 @@ neuron Threshold:
         s = spike(x > threshold)
 """
 
-_MEMBRANE = "        dv/dt = (v_leak - v + r * i) / tau_mem by {solver}\n"
+_MEMBRANE = "        dv/dt = (v_leak - v + r * {current}) / tau_mem by {solver}\n"
 _CURRENT = "        di/dt = (-i + w_in * x) / tau_syn{by}\n"
 CUBA = {
-    "exact": _MEMBRANE.format(solver="exact") + _CURRENT.format(by=""),
+    "exact": _MEMBRANE.format(current="i", solver="exact") + _CURRENT.format(by=""),
     # the current first, as other frameworks do: a spike moves the membrane in its own step
-    "euler": _CURRENT.format(by=" by euler") + "        moved = i\n"
-    "        dv/dt = (v_leak - v + r * moved) / tau_mem by euler\n",
+    "euler": _CURRENT.format(by=" by euler")
+    + "        moved = i\n"
+    + _MEMBRANE.format(current="moved", solver="euler"),
 }
 SOLVERS = tuple(CUBA)
 
@@ -126,9 +96,13 @@ def class_of(kind: str, solver: str) -> Any:
 
     if solver not in SOLVERS:
         raise ValueError(f"solver={solver!r}: choose from {', '.join(SOLVERS)}")
-    texts = TEXT.format(solver=solver, cuba=CUBA[solver].rstrip("\n")).split("\nneuron ")
-    (own,) = (text for text in texts if text.startswith(f"{kind}:"))
-    return getattr(load(f"neuron {own}"), kind)
+    if kind == "Threshold":
+        return load(THRESHOLD).Threshold
+    charged = FIRING.get(kind, kind)
+    text = CHARGED[charged].format(solver=solver, cuba=CUBA[solver].rstrip("\n"))
+    if kind in FIRING:
+        text += FIRES.format(child=kind, parent=charged)
+    return getattr(load(text), kind)
 
 
 def value_of(array: Any) -> float | torch.Tensor:
