@@ -28,9 +28,9 @@ Results = tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]
 class Call:
     """What a call is given.
 
-    `inputs` are `[T, …]` each, of one dtype, `states` `[…]`; `values` are those of the params, numbers or tensors. `when`
-    is the steps since the reset, 0 for a neuron that does not read the time, and the seed. `detached` says whether no
-    gradient passes through the reset's spikes.
+    `inputs` are `[T, …]` each, of one dtype; `states` `[…]` each; `values` the params, numbers or tensors; `when` the
+    steps since the reset, 0 for a neuron that does not read the time, and the seed; `record` names; `detached`
+    whether no gradient passes through the reset's spikes.
     """
 
     inputs: tuple[Tensor, ...]

@@ -119,3 +119,13 @@ def test_errors_say_what_is_wrong() -> None:
     node = module.N(**sizes).double()
     node(random(5, 2, 4))
     raises(lambda: node(random(5, 2, 4)), r"call reset\(\) between sequences")
+
+
+def test_channels_are_gathered_before_the_time_loop() -> None:
+    """Once a block, not once a step."""
+    manifest = neurodsl.load(TEXT).__manifest__
+    text = manifest.sibling(".cpp").read_text(encoding="utf-8")
+    block = text[text.index("void forward_block(") : text.index("void forward_blocks(")]
+    assert block.index("a.inner % a.C]") < block.index("for (i64 t = 0; t < T; ++t)")
+    inside = block[block.index("for (i64 t = 0; t < T; ++t)") :]
+    assert "a.inner" not in inside

@@ -16,6 +16,7 @@ from peers.theirs import (
     Run,
     gated,
     integers,
+    norse_li,
     norse_lsnn,
     sinabs,
     snntorch,
@@ -242,6 +243,14 @@ PAIRS = [
         scale=20.0,
         double=False,
     ),
+    Pair(
+        "SoftIF",
+        "sinabs IAF",
+        sinabs("IAF", spike_fn="SingleSpike"),
+        surrogate="multi_gaussian()",
+        double=False,
+    ),
+    Pair("LI", "norse li_box_feed_forward_step", norse_li, {"tau": 10.0}, None, exact=False),
     Pair("ExpLeak", "sinabs ExpLeak", sinabs("ExpLeak", tau_mem=20.0), surrogate=None, exact=False),
 ]
 """Every neuron of the library that a peer has too."""

@@ -24,7 +24,6 @@ def test_float32(pair: Pair) -> None:
     if pair.exact:
         assert result.flips == 0
         assert result.output == 0.0
-    else:
-        assert result.flips <= result.of // 1000
-    if not result.flips:
-        assert result.gradient < 1e-4
+    else:  # a spike that differs is 1 apart, a potential a few units in the last place
+        assert result.output < 1e-6
+    assert result.gradient < 1e-4

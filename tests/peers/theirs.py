@@ -130,6 +130,24 @@ def norse_lsnn() -> Run:
     return run
 
 
+def norse_li() -> Run:
+    """li_box_feed_forward_step in a loop."""
+    from norse.torch.functional import leaky_integrator_box as box
+
+    def run(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        p = box.LIBoxParameters(
+            torch.tensor(100.0, dtype=x.dtype), torch.tensor(0.0, dtype=x.dtype)
+        )
+        state = box.LIBoxState(torch.zeros_like(x[0]))
+        rows = []
+        for row in x:
+            v, state = box.li_box_feed_forward_step(row, state, p, dt=0.001)
+            rows.append(v)
+        return torch.stack(rows), []
+
+    return run
+
+
 _LSNN = {
     "tau_syn_inv": 200.0,
     "tau_mem_inv": 100.0,
@@ -148,11 +166,15 @@ def sinabs(name: str, **given: Any) -> Callable[[], Run]:
 
     def make() -> Run:
         from sinabs import layers
-        from sinabs.activation import MultiGaussian
+        from sinabs.activation import MultiGaussian, SingleSpike
 
         def run(x: Tensor) -> tuple[Tensor, list[Tensor]]:
-            more = {} if name == "ExpLeak" else {"surrogate_grad_fn": MultiGaussian()}
-            node = getattr(layers, name)(**given, **more).to(x.dtype)
+            more: dict[str, Any] = (
+                {} if name == "ExpLeak" else {"surrogate_grad_fn": MultiGaussian()}
+            )
+            if given.get("spike_fn") == "SingleSpike":
+                more["spike_fn"] = SingleSpike
+            node = getattr(layers, name)(**{**given, **more}).to(x.dtype)
             return node(x.transpose(0, 1)).transpose(0, 1), []
 
         return run

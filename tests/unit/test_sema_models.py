@@ -306,3 +306,28 @@ def test_large_programs_are_quick(charge: str) -> None:
     start = time.perf_counter()
     assert neuron(program(charge=charge)).statements
     assert time.perf_counter() - start < 10
+
+
+def test_a_child_s_function_is_what_its_parent_s_phases_call() -> None:
+    """LIAF's activation is a function that a child overrides."""
+    import torch
+
+    import neurodsl
+
+    child = "from library import LIAF\n\nneuron Squared(LIAF):\n    function act(u) = u * u\n"
+    x = torch.tensor([[[0.5, 3.0, -2.0]]])
+    squared = neurodsl.load(child).Squared()(x)
+    assert torch.equal(squared, (x / 2 - 1) ** 2)
+    assert torch.equal(neurodsl.library.LIAF()(x), torch.relu(x / 2 - 1))
+
+
+def test_a_state_may_be_made_of_a_param_that_stands_further_down() -> None:
+    import torch
+
+    import neurodsl
+
+    text = (
+        "neuron N:\n    input x\n    output v\n    state v = start\n    param start = 0.5\n"
+        "    charge:\n        v = v + x\n"
+    )
+    assert neurodsl.load(text).N()(torch.ones(1, 1, 1)).item() == 1.5

@@ -28,7 +28,7 @@ from neurodsl.tools.compare.contestants import (
     refuse_unknown,
 )
 from neurodsl.tools.compare.margins import spike_arguments
-from neurodsl.tools.compare.result import ComparisonResult, Difference, difference
+from neurodsl.tools.compare.result import ComparisonResult, Difference, difference, is_spikes
 from neurodsl.tools.compare.stimulus import firing_rate, noise, scaled
 
 
@@ -128,8 +128,8 @@ class _Trial:
         with torch.no_grad():
             self.inputs = scaled(unit, plain.functional)
             initial = plain.functional(tuple(x[:0] for x in self.inputs))[1]
-        jitter = noise(len(initial), shape[1:], subject.dtype, seed + 1)
-        self.initial = tuple(v + 0.1 * (j - 0.5) for v, j in zip(initial, jitter, strict=True))
+            finals = plain.functional(self.inputs)[1]
+        self.initial = _jittered(initial, finals, seed + 1)
         self.path = (
             self._path(plain) if subject.inexact and subject.dtype is torch.float32 else None
         )
@@ -297,6 +297,19 @@ def differences(
         if name in found.param_gradients:
             a = found.param_gradients[name]
             yield difference(contestant, f"gradient of {name}", "scalar gradient", a, b)
+
+
+def _jittered(
+    initial: tuple[Tensor, ...], finals: tuple[Tensor, ...], seed: int
+) -> tuple[Tensor, ...]:
+    """Initial states, each neuron's a little apart; not of states that hold spikes or counts, as their finals show."""
+    if not initial:
+        return ()
+    moves = noise(len(initial), tuple(initial[0].shape), initial[0].dtype, seed)
+    return tuple(
+        v if is_spikes(end) else v + 0.1 * (move - 0.5)
+        for v, end, move in zip(initial, finals, moves, strict=True)
+    )
 
 
 def _margins(arguments: list[Tensor], shape: torch.Size) -> Tensor:

@@ -21,7 +21,7 @@ def spike_arguments() -> Iterator[list[Tensor]]:
         heard.append(u.detach())
         return spike(u, *more)
 
-    functions.spike = listening
+    functions.spike = listening  # type: ignore[assignment]
     try:
         yield heard
     finally:
