@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mnist_conv import OverSteps, Split, load_images, poisson_code
+from mnist_conv import OverSteps, Split, load_images, poisson_code, test_accuracy
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
@@ -73,6 +73,7 @@ def train_epoch(
 ) -> list[float]:
     """One pass over the images in a new order; the losses of its batches."""
     images, labels = train
+    network.train()
     losses = []
     batches = torch.randperm(len(images), generator=random).split(options.batch)
     for rows in track(batches, description=what, transient=True):
@@ -83,18 +84,6 @@ def train_epoch(
         optimizer.step()
         losses.append(loss.item())
     return losses
-
-
-@torch.no_grad()
-def test_accuracy(network: Network, test: Split, options: argparse.Namespace) -> float:
-    """Percent right; the test images are always shown as the same spikes."""
-    images, labels = test
-    random = torch.Generator().manual_seed(options.seed + 1)
-    right = 0
-    for rows in torch.arange(len(images)).split(options.batch):
-        rates = network(poisson_code(images[rows], options.steps, random))
-        right += int((rates.argmax(1) == labels[rows]).sum())
-    return 100 * right / len(images)
 
 
 def run(lateral: bool, options: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -161,14 +161,14 @@ def train_epoch(run: Run, train: Split, options: argparse.Namespace, advance: An
 
 
 @torch.no_grad()
-def test_accuracy(run: Run, test: Split, options: argparse.Namespace) -> float:
+def test_accuracy(network: nn.Module, test: Split, options: argparse.Namespace) -> float:
     """Percent right; the test images are always shown as the same spikes."""
     images, labels = test
-    run.network.eval()
+    network.eval()
     random = torch.Generator().manual_seed(options.seed + 1)
     right = 0
     for rows in torch.arange(len(images)).split(options.batch):
-        scores = run.network(poisson_code(images[rows], options.steps, random))
+        scores = network(poisson_code(images[rows], options.steps, random))
         right += int((scores.argmax(1) == labels[rows]).sum())
     return 100 * right / len(images)
 
@@ -208,7 +208,7 @@ def train(run: Run, options: argparse.Namespace, console: Console) -> None:
                 progress.update(task, advance=1, description=f"epoch {epoch}  loss {loss:.3f}")
 
             train_epoch(run, training, options, advance)
-            run.accuracies.append(test_accuracy(run, testing, options))
+            run.accuracies.append(test_accuracy(run.network, testing, options))
             progress.remove_task(task)
             console.print(
                 f"epoch {epoch}  loss {run.losses[-1]:.3f}  test {run.accuracies[-1]:.1f} %"

@@ -6,21 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from neurodsl.csrc_gen.arguments import Argument
 from neurodsl.csrc_gen.c_names import CNames
+from neurodsl.csrc_gen.shapes import add_to_call, place_of
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import Scalar
 
-ADD_TO = """// Adds what each neuron gave to the value that it shares, N = rows * C * inner, in a fixed order.
-template <typename real> static void add_to(const real* parts, i64 N, i64 C, i64 inner, real* total) {
-    if (N == 0) return;
-    const i64 rows = N / (C * inner);
-    for (i64 c = 0; c < C; ++c) {
-        double all = 0;
-        for (i64 b = 0; b < rows; ++b)
-            for (i64 i = 0; i < inner; ++i) all += double(parts[(b * C + c) * inner + i]);
-        total[c] += real(all);
-    }
-}"""
+NEURON = "(n0 + j)"
 
 
 class BlockArrays:
@@ -46,14 +37,16 @@ class BlockArrays:
     def gather(self, writer: Writer) -> None:
         """Once a block: the values of its neurons, side by side."""
         for shape, name, field in self.rows:
-            if shape in _PLACES:
+            if "time" not in shape:
                 writer.line(f"alignas(64) real {self.held[name]}[B];")
                 writer.line(
-                    f"for (int j = 0; j < n; ++j) {self.held[name]}[j] = {field}[{_PLACES[shape]}];"
+                    f"for (int j = 0; j < n; ++j) {self.held[name]}[j] = {field}[{place_of(shape, NEURON)}];"
                 )
         if any(shape == ("time", "channel") for shape, _, _ in self.rows):
             writer.line(f"i64 {self.channel}[B];")
-            writer.line(f"for (int j = 0; j < n; ++j) {self.channel}[j] = {_PLACES[('channel',)]};")
+            writer.line(
+                f"for (int j = 0; j < n; ++j) {self.channel}[j] = {place_of(('channel',), NEURON)};"
+            )
 
     def of_step(self, writer: Writer) -> None:
         """Once a time step."""
@@ -65,16 +58,10 @@ class BlockArrays:
     def of_neuron(self, writer: Writer) -> None:
         """For each neuron and step."""
         for shape, name, field in self.rows:
-            if shape in _PLACES:
+            if "time" not in shape:
                 writer.line(f"const real {name} = {self.held[name]}[j];")
             elif shape == ("time", "channel"):
                 writer.line(f"const real {name} = {field}[t * a.C + {self.channel}[j]];")
-
-
-_PLACES = {
-    ("channel",): "(n0 + j) / a.inner % a.C",
-    ("neuron",): "(n0 + j) % (a.C * a.inner)",
-}
 
 
 class Parts:
@@ -110,17 +97,5 @@ class Parts:
 
     def add(self, writer: Writer, name: str, field: str) -> None:
         """Add the parts up into the gradient."""
-        place = self.place(name)
-        match self._shapes[name]:
-            case ("channel",):
-                text = f"add_to({place}, N, a.C, a.inner, {field});"
-            case ("neuron",):
-                text = f"add_to({place}, N, a.C * a.inner, i64(1), {field});"
-            case ("time",):
-                text = f"for (i64 t = 0; t < a.T; ++t) add_to({place} + t * N, N, i64(1), N, {field} + t);"
-            case _:
-                text = (
-                    f"for (i64 t = 0; t < a.T; ++t) "
-                    f"add_to({place} + t * N, N, a.C, a.inner, {field} + t * a.C);"
-                )
-        writer.line(f"if ({field}) {text}")
+        call = add_to_call(self._shapes[name], self.place(name), field)
+        writer.line(f"if ({field}) {call}")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
-from neurodsl.csrc_gen.cpp.arrays import ADD_TO
 from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
 from neurodsl.csrc_gen.cpp.forward import ForwardPrinter
 from neurodsl.csrc_gen.cpp.layout import (
@@ -24,6 +23,7 @@ from neurodsl.csrc_gen.cpp.stencil_arguments import (
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
+from neurodsl.csrc_gen.shapes import add_to_text
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
@@ -111,7 +111,11 @@ def _source(unit: CompilationUnit) -> str:
     draws = [draw for _, plan in unit.neurons for draw in plan.draws]
     drawn = draw_texts(draws, prefix="static inline", std="std::")
     looped = any(has_stencil(plan) for _, plan in unit.neurons)
-    helpers = (*([ADD_TO] if shaped else ()), *([HELPERS] if looped else ()), *drawn)
+    helpers = (
+        *([add_to_text("static", "0", "1")] if shaped else ()),
+        *([HELPERS] if looped else ()),
+        *drawn,
+    )
     for text in (ALLOCATE, ADD_UP, *helpers, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])

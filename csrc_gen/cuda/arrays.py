@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from neurodsl.csrc_gen.arguments import Argument
+from neurodsl.csrc_gen.shapes import place_of
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import Scalar
-
-_PLACES = {
-    ("channel",): "n / a.inner % a.C",
-    ("neuron",): "n % (a.C * a.inner)",
-    ("time",): "t",
-    ("time", "channel"): "t * a.C + n / a.inner % a.C",
-}
 
 
 def write_arrays(
@@ -30,6 +24,6 @@ def write_arrays(
     given = {a.of: fields[a.name] for a in arguments if a.role == "param_tensor"}
     for scalar in scalars:
         if scalar.shape and ("time" in scalar.shape) is timed and scalar.name in given:
-            place = _PLACES[scalar.shape]
+            place = place_of(scalar.shape, "n")
             local = names[scalar.var.name]
             writer.line(f"const real {local} = a.{given[scalar.name]}[{place}];")

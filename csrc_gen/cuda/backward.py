@@ -14,6 +14,7 @@ from neurodsl.csrc_gen.cuda.arguments import reduce_arguments, workspaces
 from neurodsl.csrc_gen.cuda.arrays import write_arrays
 from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
+from neurodsl.csrc_gen.shapes import add_to_call
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import BackwardPlan, Binding, KernelPlan
@@ -61,7 +62,7 @@ def write_reduce(writer: Writer, plan: KernelPlan) -> tuple[Argument, ...]:
             field = f"a.{fields[argument.name]}"
             if shapes[argument.of]:
                 parts = f"a.{fields[f'ws_grad_{argument.of}']}"
-                writer.line(f"if ({field}) {_add_to(shapes[argument.of], parts, field)}")
+                writer.line(f"if ({field}) {add_to_call(shapes[argument.of], parts, field)}")
                 continue
             place = summed.index(argument.of)
             with writer.block(f"if (which == {place} && {field}) {{"):
@@ -72,20 +73,6 @@ def write_reduce(writer: Writer, plan: KernelPlan) -> tuple[Argument, ...]:
                 writer.line(f"*{field} += real(all);")
     writer.line()
     return arguments
-
-
-def _add_to(shape: tuple[str, ...], parts: str, field: str) -> str:
-    """The statement that adds the neurons' parts to a gradient; the threads of one block share the values."""
-    match shape:
-        case ("channel",):
-            return f"add_to({parts}, a.N, a.C, a.inner, {field});"
-        case ("neuron",):
-            return f"add_to({parts}, a.N, a.C * a.inner, int64_t(1), {field});"
-        case ("time",):
-            inside = f"add_to({parts} + t * a.N, a.N, int64_t(1), a.N, {field} + t);"
-        case _:
-            inside = f"add_to({parts} + t * a.N, a.N, a.C, a.inner, {field} + t * a.C);"
-    return f"for (int64_t t = 0; t < a.T; ++t) {inside}"
 
 
 class _Backward:

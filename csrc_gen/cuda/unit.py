@@ -12,6 +12,7 @@ from neurodsl.csrc_gen.cuda.forward import write_forward
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
+from neurodsl.csrc_gen.shapes import add_to_text
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
 from neurodsl.ir.kernel_plan import KernelPlan
@@ -27,20 +28,6 @@ __device__ __forceinline__ void block_sum(double value, double* warps, double* s
         sums[blockIdx.x] = all;
     }
     __syncthreads();
-}"""
-
-
-ADD_TO = """// Adds what each neuron gave to the value that it shares, N = rows * C * inner, in a fixed order.
-template <typename real>
-__device__ __forceinline__ void add_to(const real* parts, int64_t N, int64_t C, int64_t inner, real* total) {
-    if (N == 0) return;
-    const int64_t rows = N / (C * inner);
-    for (int64_t c = threadIdx.x; c < C; c += BLOCK) {
-        double all = 0;
-        for (int64_t b = 0; b < rows; ++b)
-            for (int64_t i = 0; i < inner; ++i) all += double(parts[(b * C + c) * inner + i]);
-        total[c] += real(all);
-    }
 }"""
 
 
@@ -71,7 +58,8 @@ def _source(unit: CompilationUnit) -> str:
     shaped = any(s.shape for _, plan in unit.neurons for s in plan.scalars)
     draws = [draw for _, plan in unit.neurons for draw in plan.draws]
     drawn = draw_texts(draws, prefix="__device__ __forceinline__", std="")
-    for text in (BLOCK_SUM, *([ADD_TO] if shaped else ()), *drawn):
+    sums = [add_to_text("__device__ __forceinline__", "threadIdx.x", "BLOCK")] if shaped else []
+    for text in (BLOCK_SUM, *sums, *drawn):
         writer.lines([*text.splitlines(), ""])
     for text in function_texts(called, prefix="__device__ __forceinline__", std=""):
         writer.lines([*text.splitlines(), ""])

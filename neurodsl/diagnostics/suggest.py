@@ -22,6 +22,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     return best
 
 
+def did_you_mean(
+    word: str, names: Iterable[str], otherwise: str | tuple[str, ...] = ()
+) -> str | tuple[str, ...]:
+    """The hint that names the nearest of `names`, or `otherwise` if none is near."""
+    close = nearest(word, names)
+    return f"did you mean `{close}`?" if close else otherwise
+
+
 def _distance(a: str, b: str, limit: int) -> int:
     """Optimal string alignment distance of `a` and `b`, or `limit` if it is that or more."""
     if abs(len(a) - len(b)) >= limit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
 from neurodsl.sema.builtins import BUILTINS, Builtin, Rule
@@ -47,9 +47,12 @@ def call(owner: Elaborator, node: ast.Call) -> m.Expr | None:
 
 def _unknown(owner: Elaborator, node: ast.Call) -> None:
     name = node.function.name
-    close = nearest(name, [*BUILTINS, *owner.functions, *owner.locals])
     surrogate = name in owner.scope.surrogates
-    hint = f"did you mean `{close}`?" if close else "`neurodsl list` and the docs name them all"
+    hint = did_you_mean(
+        name,
+        [*BUILTINS, *owner.functions, *owner.locals],
+        "`neurodsl list` and the docs name them all",
+    )
     owner.report.add(
         "E0205",
         node.function.span,
@@ -71,13 +74,12 @@ def bind(
         else:
             key = argument.keyword.name
             if key not in names:
-                close = nearest(key, names)
                 owner.report.add(
                     "E0305",
                     argument.keyword.span,
                     f"{what} has no argument `{key}`",
                     label="not an argument of it",
-                    help=f"did you mean `{close}`?" if close else f"it has {', '.join(names)}",
+                    help=did_you_mean(key, names, f"it has {', '.join(names)}"),
                 )
                 return None
         if key in given:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from neurodsl.diagnostics import Report, Span
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
 from neurodsl.sema.builtins import BUILTINS
@@ -129,13 +129,12 @@ class Elaborator:
             return literal(constants[node.name], node.span)
         value = self.lookup(node)
         if isinstance(value, str) and not self._is_function(node):
-            close = nearest(node.name, self.names())
             self.report.add(
                 "E0201",
                 node.span,
                 f"unknown name `{node.name}`",
                 label=value,
-                help=f"did you mean `{close}`?" if close else (),
+                help=did_you_mean(node.name, self.names()),
             )
         return None if isinstance(value, str) else value
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 
 from neurodsl.diagnostics import CompileError, Label, Report, Span
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast, parse
 
 Loader = Callable[[str, str], tuple[str, str]]
@@ -97,14 +97,13 @@ class Files:
                 scope.table(entry[0])[name.name] = entry
 
     def _unknown(self, name: ast.Identifier, where: str, candidates: list[str]) -> None:
-        close = nearest(name.name, candidates)
         listed = ", ".join(f"`{c}`" for c in candidates) or "nothing"
         self.report.add(
             "E0502",
             name.span,
             f"`{name.name}` is not in {where}",
             label="not found there",
-            help=f"did you mean `{close}`?" if close else f"it has {listed}",
+            help=did_you_mean(name.name, candidates, f"it has {listed}"),
         )
 
     def _library(self, name: ast.Identifier) -> Scope | None:

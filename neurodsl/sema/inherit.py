@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from neurodsl.diagnostics import Label, Report
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.sema.imports import Scope
 
@@ -46,14 +46,13 @@ def _line_of_descent(
         assert parent is not None
         found = home.neurons.get(parent.name)
         if found is None:
-            close = nearest(parent.name, home.neurons)
             hint = f'from library import {parent.name}   (or from "file.neuron" import …)'
             report.add(
                 "E0504",
                 parent.span,
                 f"unknown neuron `{parent.name}`",
                 label="no neuron of this name here",
-                help=f"did you mean `{close}`?" if close else f"import it first: {hint}",
+                help=did_you_mean(parent.name, home.neurons, f"import it first: {hint}"),
             )
             return None
         if any(found[0] is known for known, _ in line):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from neurodsl.diagnostics import Label, Report
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import statement_text
 from neurodsl.sema import model as m
@@ -285,13 +285,14 @@ class NeuronBuilder:
             elif name in self.declared.states or name in self.locals:
                 found.append(name)
             elif name not in self.declared.poisoned:
-                close = nearest(name, [*self.locals, *self.declared.states])
                 self.report.add(
                     "E0403",
                     output.span,
                     f"the output `{name}` is never assigned",
                     label="has no value at the end of the step",
-                    help=f"did you mean `{close}`?" if close else f"assign it: {name} = …",
+                    help=did_you_mean(
+                        name, [*self.locals, *self.declared.states], f"assign it: {name} = …"
+                    ),
                 )
         return tuple(found)
 
@@ -304,13 +305,16 @@ class NeuronBuilder:
             if there and known is not m.Type.BOOLEAN:
                 found.append((name, source.name))
             elif source.name not in self.declared.poisoned:
-                close = nearest(source.name, [*self.locals, *self.declared.states])
                 self.report.add(
                     "E0421",
                     source.span,
                     f"`{source.name}` has no value to feed back",
                     label="a boolean" if there else "no state, and never assigned",
-                    help=f"did you mean `{close}`?" if close else "feed back a spike or a state",
+                    help=did_you_mean(
+                        source.name,
+                        [*self.locals, *self.declared.states],
+                        "feed back a spike or a state",
+                    ),
                 )
         return tuple(found)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from neurodsl.diagnostics import Span
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import declaration_text
 from neurodsl.sema import model as m
@@ -35,13 +35,12 @@ def noise_line(node: ast.Noise, elaborator: Elaborator) -> tuple[str, NoiseLine]
     """(standard draw, line) of a declaration; None where it was reported."""
     name = node.distribution.function.name
     if name not in DISTRIBUTIONS:
-        close = nearest(name, DISTRIBUTIONS)
         elaborator.report.add(
             "E0424",
             node.distribution.function.span,
             f"unknown distribution `{name}`",
             label="no distribution of this name",
-            help=f"did you mean `{close}`?" if close else f"there is {', '.join(DISTRIBUTIONS)}",
+            help=did_you_mean(name, DISTRIBUTIONS, f"there is {', '.join(DISTRIBUTIONS)}"),
         )
         return None
     kind, arguments = DISTRIBUTIONS[name]

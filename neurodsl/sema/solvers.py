@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from neurodsl.diagnostics import Report
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast, parse_expression
 from neurodsl.sema import model as m
 from neurodsl.sema.elaborate import Elaborator
@@ -110,13 +110,12 @@ def method_of(lines: list[ast.Derivative], report: Report) -> Method | None:
 def _known(solver: ast.Solver, report: Report) -> Method | None:
     name = solver.name
     if name.name not in RULES:
-        close = nearest(name.name, RULES)
         report.add(
             "E0210",
             name.span,
             f"unknown solver `{name.name}`",
             label="no solver of this name",
-            help=f"did you mean `{close}`?" if close else f"there is {', '.join(RULES)}",
+            help=did_you_mean(name.name, RULES, f"there is {', '.join(RULES)}"),
         )
         return None
     steps = 1

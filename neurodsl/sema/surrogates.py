@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from neurodsl.diagnostics import Report
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
 from neurodsl.sema.calls import bind
@@ -59,13 +59,12 @@ class Surrogates:
         name = node.function.name
         known = {**self.builtin.surrogates, **owner.scope.surrogates}
         if name not in known:
-            close = nearest(name, known)
             self.report.add(
                 "E0206",
                 node.function.span,
                 f"unknown surrogate `{name}`",
                 label="no surrogate of this name",
-                help=f"did you mean `{close}`?" if close else f"there are {', '.join(known)}",
+                help=did_you_mean(name, known, f"there are {', '.join(known)}"),
             )
             return None
         return self._applied(node, *known[name], owner)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from neurodsl.diagnostics import Label, Report
 from neurodsl.diagnostics.span import NOWHERE
-from neurodsl.diagnostics.suggest import nearest
+from neurodsl.diagnostics.suggest import did_you_mean
 from neurodsl.frontend import ast
 from neurodsl.frontend.printer import statement_text
 from neurodsl.sema import model as m
@@ -81,13 +81,12 @@ class _System:
         states = self.owner.declared.states
         if target.name in states:
             return True
-        close = nearest(target.name, states)
         self.owner.report.add(
             "E0410",
             target.span,
             f"`{target.name}` is no state",
             label="only a state has a derivative",
-            help=f"did you mean `{close}`?" if close else f"declare it: state {target.name} = 0",
+            help=did_you_mean(target.name, states, f"declare it: state {target.name} = 0"),
         )
         return False
 

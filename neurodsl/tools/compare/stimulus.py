@@ -33,18 +33,26 @@ def scaled(
 ) -> tuple[Tensor, ...]:
     """The noise times the scale at which the rate of `run`'s spikes comes nearest to what is wanted.
 
-    The scales are tried on some neurons; at one that makes a state grow without bound nothing can be compared. Without
-    spiking outputs the noise stays as it is. `run` gives outputs and final states.
+    The scales are tried on some neurons, and what is found is then tried on all: at a scale that makes a state grow
+    without bound nothing can be compared. Without spiking outputs the noise stays as it is. `run` gives outputs and
+    final states.
     """
     some = tuple(x[..., :2000] for x in unit)
-    best, nearest = 1.0, float("inf")
+    distances: dict[float, float] = {}
     for scale in SCALES:
         outputs, states = run(tuple(x * scale for x in some))
         rate = firing_rate(outputs)
-        calm = all(bool((v.abs() < CALM).all()) for v in states)
-        if rate is not None and calm and abs(rate - WANTED_RATE) < nearest:
-            best, nearest = scale, abs(rate - WANTED_RATE)
-    return tuple(x * best for x in unit)
+        if rate is not None and _is_calm(states):
+            distances[scale] = abs(rate - WANTED_RATE)
+    for scale in sorted(distances, key=distances.__getitem__):
+        inputs = tuple(x * scale for x in unit)
+        if _is_calm(run(inputs)[1]):
+            return inputs
+    return unit
+
+
+def _is_calm(states: tuple[Tensor, ...]) -> bool:
+    return all(bool((v.abs() < CALM).all()) for v in states)
 
 
 def firing_rate(outputs: tuple[Tensor, ...]) -> float | None:
