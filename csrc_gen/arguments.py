@@ -6,6 +6,7 @@ gradients and gradients given; workspaces; scalars, each value followed by its p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -92,15 +93,22 @@ SIZES = {
 STEPS_NEURONS, NEURONS = ("T", "N"), ("N",)
 
 
-def forward_arguments(plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
-    """The arguments of `forward` or `forward_train`."""
+def initial_value(arguments: Iterable[Argument], state: str) -> Argument:
+    """The argument that gives a state's initial value where its array is null."""
+    return next(a for a in arguments if a.of == f"{state}(0)")
+
+
+def forward_arguments(
+    plan: KernelPlan, which: Pass, *, initial_values: bool = False
+) -> tuple[Argument, ...]:
+    """The arguments of `forward` or `forward_train`; `initial_values`: arrays of initial states may be null."""
     made, forward = _List(), plan.forward
     for name in plan.inputs:
         made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
     for name in plan.outputs:
         made.add(name, "output", "real*", name, shape=STEPS_NEURONS, access="write")
-    for name, _ in plan.states:
-        made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
+    states = plan.states
+    started = _initial_states(made, plan, states, initial_values=initial_values)
     for name, _ in plan.states:
         made.add(f"{name}_T", "final_state", "real*", name, shape=NEURONS, access="write")
     for binding in forward.recordable:
@@ -109,23 +117,27 @@ def forward_arguments(plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
         _saved(made, plan, "write")
     read = used(forward.step, (b.value for b in (*forward.outputs, *forward.recordable)))
     read |= used(Program(), (carry.outgoing for carry in forward.states))
+    _initial_values(made, started)
     _common(made, plan, read, drawn=bool(plan.draws))
     return tuple(made.made)
 
 
 def backward_arguments(
-    plan: KernelPlan, passes: tuple[BackwardPlan, BackwardPlan], workspaces: Iterable[Argument] = ()
+    plan: KernelPlan,
+    passes: tuple[BackwardPlan, BackwardPlan],
+    workspaces: Iterable[Argument] = (),
+    *,
+    initial_values: bool = False,
 ) -> tuple[Argument, ...]:
-    """The arguments of a backward kernel; `passes` are its plain and its full plan."""
+    """The arguments of a backward kernel; `passes` are its plain and its full plan, the rest as for the forward one."""
     made = _List()
     inputs = {b.name for p in passes for b in (*p.recompute_inputs, *p.reverse_inputs)}
     for name in plan.inputs:
         if name in inputs:
             made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
     states = {carry.name for p in passes for carry in p.recompute_states}
-    for name, _ in plan.states:
-        if name in states:
-            made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read")
+    again_from = tuple(state for state in plan.states if state[0] in states)
+    started = _initial_states(made, plan, again_from, initial_values=initial_values)
     _saved(made, plan, "read")
     for name in plan.outputs:
         _optional(made, f"grad_{name}", "grad_output", name, access="read")
@@ -150,6 +162,7 @@ def backward_arguments(
         read |= used(Program(), _given(chosen))
     again = {b.name for p in passes for b in (*p.recompute_inputs, *p.reverse_inputs)}
     drawn = any(draw.name in again for draw in plan.draws)
+    _initial_values(made, started)
     _common(made, plan, read, drawn=drawn, given=differentiable(plan))
     return tuple(made.made)
 
@@ -182,6 +195,26 @@ def _saved(made: _List, plan: KernelPlan, access: str) -> None:
         made.add(
             f"saved_{var.name}", "saved", "real*", var.name, shape=STEPS_NEURONS, access=access
         )
+
+
+def _initial_states(
+    made: _List, plan: KernelPlan, states: tuple[tuple[str, str], ...], *, initial_values: bool
+) -> list[tuple[str, str]]:
+    """Their arrays; those that may be null because the initial value is one number for all neurons."""
+    shaped = {scalar.name for scalar in plan.scalars if scalar.shape}
+    started = []
+    for name, text in states:
+        one = initial_values and not shaped & {*re.findall(r"[^\W\d]\w*", text)}
+        more = {"optional": True} if one else {}
+        made.add(f"{name}_0", "initial_state", "real*", name, shape=NEURONS, access="read", **more)
+        if one:
+            started.append((name, text))
+    return started
+
+
+def _initial_values(made: _List, started: list[tuple[str, str]]) -> None:
+    for name, text in started:
+        made.add(f"{name}_initial", "uniform", "real", f"{name}(0)", expression=text)
 
 
 def _optional(made: _List, name: str, role: str, of: str, **more: Any) -> None:

@@ -6,7 +6,7 @@ through all of them. `min`, `max`, `clip` and `relu` are selections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 _BODIES: dict[str, tuple[str, str]] = {
     "square": ("real x", "return x * x;"),
@@ -55,18 +55,21 @@ _BODIES: dict[str, tuple[str, str]] = {
 }
 
 
-def function_texts(names: Iterable[str], *, prefix: str, std: str) -> list[str]:
+def function_texts(
+    names: Iterable[str], *, prefix: str, std: str, without: Container[str] = ()
+) -> list[str]:
     """Definitions in the order of the language's table.
 
     Args:
         names: the functions called.
         prefix: what stands before each, such as `static inline`.
         std: what stands before the standard library's, such as `std::`.
+        without: functions that are printed elsewhere.
     """
     wanted = set(names)
     return [
         f"template <typename real> {prefix} real fn_{name}({parameters}) {{\n"
         f"    {body.replace('{std}', std)}\n}}"
         for name, (parameters, body) in _BODIES.items()
-        if name in wanted
+        if name in wanted and name not in without
     ]

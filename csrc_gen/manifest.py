@@ -114,11 +114,11 @@ def _kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
     made = []
     for dtype, real in (("float32", "float"), ("float64", "double")):
         for which in forward_passes(plan):
-            arguments = forward_arguments(plan, which)
+            arguments = forward_arguments(plan, which, initial_values=True)
             made.append(_kernel(plan, which.value, which, dtype, real, arguments))
         for name, passes in backward_kernels(plan):
             if name == backward:
-                arguments = backward_arguments(plan, passes)
+                arguments = backward_arguments(plan, passes, initial_values=True)
                 made.append(_kernel(plan, name, Pass.BACKWARD, dtype, real, arguments))
     return made + _cuda_kernels(plan, backward)
 

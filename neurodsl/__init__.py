@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neurodsl.diagnostics import CompileError
     from neurodsl.files import CompileResult, compile_file
     from neurodsl.loading import load
+    from neurodsl.native import build_native, empty_cache, set_pool_limit
     from neurodsl.tools.nir import from_nir, to_nir
 
 __all__ = [
@@ -27,10 +28,13 @@ __all__ = [
     "CompileResult",
     "ToolchainError",
     "__version__",
+    "build_native",
     "compile_file",
+    "empty_cache",
     "from_nir",
     "library",
     "load",
+    "set_pool_limit",
     "to_nir",
 ]
 
@@ -38,9 +42,12 @@ _HOME = {
     "CompileError": "neurodsl.diagnostics",
     "CompileResult": "neurodsl.files",
     "ToolchainError": "neurodsl.build",
+    "build_native": "neurodsl.native",
     "compile_file": "neurodsl.files",
+    "empty_cache": "neurodsl.native",
     "from_nir": "neurodsl.tools.nir",
     "load": "neurodsl.loading",
+    "set_pool_limit": "neurodsl.native",
     "to_nir": "neurodsl.tools.nir",
 }
 

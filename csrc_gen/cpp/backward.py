@@ -6,8 +6,16 @@ of recorded values too. Sums over neurons are taken block by block, in the block
 
 from __future__ import annotations
 
-from neurodsl.csrc_gen.arguments import Argument, backward_arguments, differentiable
+from contextlib import AbstractContextManager, nullcontext
+
+from neurodsl.csrc_gen.arguments import (
+    Argument,
+    backward_arguments,
+    differentiable,
+    initial_value,
+)
 from neurodsl.csrc_gen.c_names import CNames, backward_names
+from neurodsl.csrc_gen.cpp import streaming
 from neurodsl.csrc_gen.cpp.arrays import BlockArrays, Parts
 from neurodsl.csrc_gen.cpp.layout import (
     PARALLEL_FROM,
@@ -31,7 +39,7 @@ class BackwardPrinter:
         self, plan: KernelPlan, name: str, passes: tuple[BackwardPlan, BackwardPlan]
     ) -> None:
         self.plan, self.name, self.passes = plan, name, passes
-        self.arguments = backward_arguments(plan, passes)
+        self.arguments = backward_arguments(plan, passes, initial_values=True)
         self.fields = field_names(self.arguments)
         self.struct = f"{name}_arguments"
         self.scratch = max(len(chosen.tape) for chosen in passes) if not plan.saved else 0
@@ -52,7 +60,7 @@ class BackwardPrinter:
 
     def _driver(self, writer: Writer) -> None:
         name = self.name
-        writer.line("template <typename real, bool FULL>")
+        writer.line("template <typename real, bool FULL, bool STREAM>")
         with writer.block(
             f"static int {name}_blocks(const {self.struct}<real>& a, double* sums{self.more}) {{"
         ):
@@ -80,8 +88,11 @@ class BackwardPrinter:
 
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
-        writer.line(f"if (N - n0 >= B) {name}_{which}<real, true>(a, n0, B, scratch, sum{more});")
-        writer.line(f"else {name}_{which}<real, false>(a, n0, int(N - n0), scratch, sum{more});")
+        stream = "STREAM" if which == "plain" else "false"
+        call = f"{name}_{which}<real, true, {stream}>(a, n0, B, scratch, sum{more})"
+        writer.line(f"if (N - n0 >= B) {call};")
+        call = f"{name}_{which}<real, false, false>(a, n0, int(N - n0), scratch, sum{more})"
+        writer.line(f"else {call};")
 
     def _run(self, writer: Writer) -> None:
         wanted = [a for a in self.arguments if a.role == "grad_param" or a.recorded]
@@ -89,20 +100,24 @@ class BackwardPrinter:
         with writer.block(
             f"template <typename real> int {self.name}_run(const {self.struct}<real>& a) {{"
         ):
+            made = [f"a.{self.fields[a.name]}" for a in self.arguments if a.role == "grad_input"]
+            moved = ("input", "saved", "grad_output", "grad_input")
+            arrays = sum(a.role in moved and not a.recorded for a in self.arguments)
+            writer.line(f"const bool large = {streaming.condition(made, arrays)};")
+            with self._only_where(writer, wanted):
+                writer.line(
+                    f"if (large) return {self.name}_blocks<real, false, true>(a, nullptr{none});"
+                )
+                writer.line(f"return {self.name}_blocks<real, false, false>(a, nullptr{none});")
             if not wanted:
-                writer.line(f"return {self.name}_blocks<real, false>(a, nullptr{none});")
                 return
-            shown = " || ".join(f"a.{self.fields[a.name]}" for a in wanted)
-            writer.line(
-                f"if (!({shown})) return {self.name}_blocks<real, false>(a, nullptr{none});"
-            )
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line(f"double* sums = allocate<double>(blocks * {max(self.sums, 1)});")
             writer.line("if (sums == nullptr) return 1;")
             if self.parts:
                 writer.line(f"real* parts = allocate<real>({self.parts.size});")
                 writer.line("if (parts == nullptr) return std::free(sums), 1;")
-            writer.line(f"const int failed = {self.name}_blocks<real, true>(a, sums{more});")
+            writer.line(f"const int failed = {self.name}_blocks<real, true, false>(a, sums{more});")
             with writer.block("if (!failed) {"):
                 for argument in (a for a in self.arguments if a.role == "grad_param"):
                     field = f"a.{self.fields[argument.name]}"
@@ -117,6 +132,13 @@ class BackwardPrinter:
                 writer.line("std::free(parts);")
             writer.line("std::free(sums);")
             writer.line("return failed;")
+
+    def _only_where(self, writer: Writer, wanted: list[Argument]) -> AbstractContextManager[None]:
+        """A block for calls that want none of these."""
+        if not wanted:
+            return nullcontext()
+        shown = " || ".join(f"a.{self.fields[a.name]}" for a in wanted)
+        return writer.block(f"if (!({shown})) {{")
 
 
 class _Block:
@@ -138,7 +160,7 @@ class _Block:
 
     def write(self, writer: Writer) -> None:
         which = "full" if self.chosen.full else "plain"
-        writer.line("template <typename real, bool WHOLE>")
+        writer.line("template <typename real, bool WHOLE, bool STREAM>")
         head = f"static inline void {self.kernel.name}_{which}("
         more = f"i64 n0, int count, real* scratch, double* sum{self.kernel.more}) {{"
         with writer.block(f"{head}const {self.kernel.struct}<real>& a, {more}"):
@@ -167,11 +189,17 @@ class _Block:
         initial = {a.of: a for a in self._arguments("initial_state")}
         for carry, state in zip(chosen.recompute_states, states, strict=True):
             writer.line(f"alignas(64) real {state}[B];")
-            field = self._field(initial[carry.name])
-            writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = {field}[n0 + j];")
+            argument = initial[carry.name]
+            field = self._field(argument)
+            first = f"{field}[n0 + j]"
+            if argument.optional:
+                value = self._field(initial_value(self.kernel.arguments, argument.of))
+                first = f"{field} ? {first} : {value}"
+            writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = {first};")
         with writer.block("for (i64 t = 0; t < T; ++t) {"):
             rows = self._input_rows(writer, chosen.recompute_inputs)
             tapes = self._tape_rows(writer, "")
+            self._fetch(writer, "t", "n0", "WHOLE", self._arguments("grad_output"))
             self._time(writer)
             self.arrays.of_step(writer)
             writer.line("#pragma omp simd")
@@ -246,6 +274,7 @@ class _Block:
         totals = self._totals(writer)
         with writer.block("for (i64 t = T - 1; t >= 0; --t) {"):
             self._step_back(writer, carried, totals)
+        writer.line("if (STREAM) end_of_streams();")
         for name, argument in zip(carried, self._arguments("grad_initial_state"), strict=True):
             field = self._field(argument)
             writer.line(f"if ({field}) for (int j = 0; j < n; ++j) {field}[n0 + j] = {name}[j];")
@@ -276,7 +305,19 @@ class _Block:
         upstream = self._optional_rows(writer, self._arguments("grad_output"), "zeros")
         recorded = self._arguments("grad_output", recorded=True) if chosen.full else []
         upstream += self._optional_rows(writer, recorded, "zeros")
-        given = self._optional_rows(writer, self._arguments("grad_input"), "unwanted")
+        kept, given = {}, []
+        for argument in self._arguments("grad_input"):
+            kept[argument.name] = self.locals.fresh(f"{argument.name}_kept")
+            row, field = self.locals.fresh(f"{argument.name}_row"), self._field(argument)
+            writer.line(f"alignas(64) real {kept[argument.name]}[B];")
+            near = f"STREAM || !{field} ? {kept[argument.name]} : {field} + t * N + n0"
+            writer.line(f"real* __restrict {row} = {near};")
+            given.append(row)
+        ahead = self._arguments("saved", "grad_output") if self.plan.saved else []
+        if not self.plan.saved and chosen.tape:
+            read = {binding.name for binding in chosen.recompute_inputs}
+            ahead = [a for a in self._arguments("input") if a.of in read]
+        self._fetch(writer, "(T - 1 - t)", "n0 + B", "WHOLE && n0 + 2 * B <= N", ahead)
         self._time(writer)
         self.arrays.of_step(writer)
         parts = self._part_rows(writer)
@@ -300,6 +341,21 @@ class _Block:
                     writer.line(f"{totals[binding.name]}[j] += {value};")
             for carry, name in zip(chosen.adjoints, carried, strict=True):
                 writer.line(f"{name}[j] = {self.printer.text(carry.outgoing)};")
+        if kept:
+            with writer.block("if (STREAM) {"):
+                for argument in self._arguments("grad_input"):
+                    field, near = self._field(argument), kept[argument.name]
+                    call = f"stream_out<int(B * sizeof(real))>({field} + t * N + n0, {near})"
+                    writer.line(f"if ({field}) {call};")
+
+    def _fetch(
+        self, writer: Writer, t: str, n0: str, guard: str, arguments: list[Argument]
+    ) -> None:
+        """Ask for rows ahead of their use: the gradients while the states run forwards, then the next block's."""
+        if all(a.optional for a in arguments):
+            guard = " && ".join([guard, *(self._field(a) for a in arguments)])
+        rows = [f"{self._field(a)} + {t} * N + {n0}" for a in arguments]
+        streaming.write_fetches(writer, guard, rows)
 
     def _part_rows(self, writer: Writer) -> dict[str, str]:
         """Where this step's parts of the gradients of params by the time go."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
+from neurodsl.csrc_gen.arguments import (
+    Argument,
+    Pass,
+    forward_arguments,
+    initial_value,
+)
 from neurodsl.csrc_gen.c_names import CNames, forward_names
+from neurodsl.csrc_gen.cpp import streaming
 from neurodsl.csrc_gen.cpp.arrays import BlockArrays
 from neurodsl.csrc_gen.cpp.layout import (
     PARALLEL_FROM,
@@ -25,7 +31,7 @@ class ForwardPrinter:
 
     def __init__(self, plan: KernelPlan, which: Pass) -> None:
         self.plan, self.which = plan, which
-        self.arguments = forward_arguments(plan, which)
+        self.arguments = forward_arguments(plan, which, initial_values=True)
         self.fields = field_names(self.arguments)
         self.struct = f"{which.value}_arguments"
         given = [scalar.var.name for scalar in plan.scalars]
@@ -48,7 +54,7 @@ class ForwardPrinter:
         return [a for a in self.arguments if a.role in roles]
 
     def _block(self, writer: Writer) -> None:
-        writer.line("template <typename real, bool WHOLE, bool RECORD>")
+        writer.line("template <typename real, bool WHOLE, bool RECORD, bool STREAM>")
         head = f"static inline void {self.which.value}_block(const {self.struct}<real>& a, i64 n0, int count) {{"
         with writer.block(head):
             writer.line("const i64 T = a.T, N = a.N;")
@@ -63,13 +69,30 @@ class ForwardPrinter:
                 writer.line(f"alignas(64) real {state}[B];")
             for state, argument in zip(states, self._of_role("initial_state"), strict=True):
                 field = self.fields[argument.name]
-                writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = a.{field}[n0 + j];")
+                first = f"a.{field}[n0 + j]"
+                if argument.optional:
+                    given = initial_value(self.arguments, argument.of)
+                    value = f"a.{self.fields[given.name]}"
+                    first = f"a.{field} ? {first} : {value}"
+                writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = {first};")
+            self.kept = {
+                a.name: self.locals.fresh(f"{a.name}_kept") for a in self._of_role("output")
+            }
+            for name in self.kept.values():
+                writer.line(f"alignas(64) real {name}[B];")
+                writer.line(f"(void){name};")
             if self.plan.forward.recordable:
                 writer.line("alignas(64) real unwanted[B];")
             with writer.block("for (i64 t = 0; t < T; ++t) {"):
                 self._rows(writer)
                 self.arrays.of_step(writer)
                 self._step(writer, states)
+                with writer.block("if (STREAM) {"):
+                    for argument in self._of_role("output"):
+                        target = f"a.{self.fields[argument.name]} + row"
+                        kept = self.kept[argument.name]
+                        writer.line(f"stream_out<int(B * sizeof(real))>({target}, {kept});")
+            writer.line("if (STREAM) end_of_streams();")
             for state, argument in zip(states, self._of_role("final_state"), strict=True):
                 field = self.fields[argument.name]
                 writer.line(f"for (int j = 0; j < n; ++j) a.{field}[n0 + j] = {state}[j];")
@@ -81,7 +104,10 @@ class ForwardPrinter:
             local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
             const = "const " if argument.access == "read" else ""
             field = self.fields[argument.name]
-            writer.line(f"{const}real* __restrict {local} = a.{field} + row;")
+            where = f"a.{field} + row"
+            if argument.role == "output":
+                where = f"STREAM ? {self.kept[argument.name]} : {where}"
+            writer.line(f"{const}real* __restrict {local} = {where};")
         for argument in self._of_role("recorded"):
             local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
             field = f"a.{self.fields[argument.name]}"
@@ -119,7 +145,7 @@ class ForwardPrinter:
 
     def _driver(self, writer: Writer) -> None:
         which, struct = self.which.value, self.struct
-        writer.line("template <typename real, bool RECORD>")
+        writer.line("template <typename real, bool RECORD, bool STREAM>")
         with writer.block(f"static void {which}_blocks(const {struct}<real>& a) {{"):
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line(
@@ -127,14 +153,20 @@ class ForwardPrinter:
             )
             with writer.block("for (i64 b = 0; b < blocks; ++b) {"):
                 writer.line("const i64 n0 = b * B;")
-                writer.line(f"if (N - n0 >= B) {which}_block<real, true, RECORD>(a, n0, B);")
-                writer.line(f"else {which}_block<real, false, RECORD>(a, n0, int(N - n0));")
+                writer.line(
+                    f"if (N - n0 >= B) {which}_block<real, true, RECORD, STREAM>(a, n0, B);"
+                )
+                writer.line(f"else {which}_block<real, false, RECORD, false>(a, n0, int(N - n0));")
         writer.line()
         with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
             wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
+            written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
+            arrays = len(self._of_role("input", "output", "saved"))
+            writer.line(f"const bool large = {streaming.condition(written, arrays)};")
             if wanted:
-                writer.line(f"if ({wanted}) {which}_blocks<real, true>(a);")
-                writer.line(f"else {which}_blocks<real, false>(a);")
+                writer.line(f"if ({wanted}) {which}_blocks<real, true, false>(a);")
+                writer.line(f"else if (large) {which}_blocks<real, false, true>(a);")
             else:
-                writer.line(f"{which}_blocks<real, false>(a);")
+                writer.line(f"if (large) {which}_blocks<real, false, true>(a);")
+            writer.line(f"else {which}_blocks<real, false, false>(a);")
             writer.line("return 0;")

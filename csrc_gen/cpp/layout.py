@@ -61,6 +61,22 @@ def write_entries(
                 writer.lines(values)
             writer.line(f"return {call}<{real}>(a);")
         writer.line()
+        with writer.block(f"int {symbol}_{suffix}_slots(const slot* v) {{"):
+            taken = [_from_slot(a, f"v[{place}]", real) for place, a in enumerate(arguments)]
+            writer.line(f"return {symbol}_{suffix}(")
+            with writer.indented():
+                writer.lines(_wrapped(taken, ");"))
+        writer.line()
+
+
+def _from_slot(argument: Argument, slot: str, real: str) -> str:
+    if not argument.is_pointer:
+        kind = "count" if argument.type.startswith("int") else "number"
+        return f"{argument.type.replace('real', real)}({slot}.{kind})"
+    type = argument.type[:-1].replace("real", real)
+    if argument.access == "read":
+        return f"static_cast<const {type}*>({slot}.address)"
+    return f"static_cast<{type}*>(const_cast<void*>({slot}.address))"
 
 
 def _wrapped(items: list[str], tail: str) -> list[str]:

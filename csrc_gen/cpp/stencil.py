@@ -127,6 +127,8 @@ class StencilPrinter:
 
     def _step_field(self, argument: Argument) -> str:
         """An argument of the neuron's own kernel for one step of one plane, where nothing special is said of it."""
+        if argument.name not in self.fields:
+            return "real(0)"  # an initial value: here all states begin from arrays
         match argument.role:
             case "first_step":
                 return f"{self._named(argument)} + t"
@@ -180,7 +182,7 @@ class StencilPrinter:
                 writer.line(f"stencil(pad, {weight}, bias, H, W, KH, KW, false, fed);")
             writer.line("else for (i64 q = 0; q < plane; ++q) fed[q] = real(0);")
             which = Pass.FORWARD_TRAIN if self.plan.saved else Pass.FORWARD
-            inner = forward_arguments(self.plan, which)
+            inner = forward_arguments(self.plan, which, initial_values=True)
             finals = {a.of: a for a in inner if a.role == "final_state"}
             self._call(
                 writer,
@@ -207,7 +209,7 @@ class StencilPrinter:
         self, writer: Writer, name: str, passes: tuple[BackwardPlan, BackwardPlan]
     ) -> tuple[Argument, ...]:
         arguments = stencil_backward_arguments(self.plan, passes)
-        inner = backward_arguments(self.plan, passes)
+        inner = backward_arguments(self.plan, passes, initial_values=True)
         params = [a for a in inner if a.role == "grad_param"]
         states, outputs = len(self.plan.states), len(self.plan.outputs)
         self._begin(writer, f"stencil_{name}", arguments)
@@ -258,7 +260,7 @@ class StencilPrinter:
         with writer.block("for (i64 t = 0; t < a.T; ++t) {"):
             writer.line("const i64 k = t * a.N + n0;")
             writer.line(f"real *now = states + t * {count} * plane, *next = now + {count} * plane;")
-            forward = forward_arguments(self.plan, Pass.FORWARD)
+            forward = forward_arguments(self.plan, Pass.FORWARD, initial_values=True)
             self._call(writer, "forward", [self._again_field(a) for a in forward])
             writer.line("(void)now, (void)next;")
         with writer.block("for (i64 t = a.T - 1; t >= 0; --t) {"):

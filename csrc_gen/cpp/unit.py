@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
+from neurodsl.csrc_gen.cpp import streaming
 from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
 from neurodsl.csrc_gen.cpp.forward import ForwardPrinter
 from neurodsl.csrc_gen.cpp.layout import (
@@ -20,6 +21,7 @@ from neurodsl.csrc_gen.cpp.stencil_arguments import (
     stencil_backward_arguments,
     stencil_forward_arguments,
 )
+from neurodsl.csrc_gen.cpp.vector_functions import NAMES, vector_texts
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
@@ -34,6 +36,13 @@ STRICT = """#if defined(__clang__)
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
 #endif"""
+
+SLOT = """// An argument of any kind, for callers that learn the list of arguments at run time.
+union slot {
+    const void* address;
+    double number;
+    i64 count;
+};"""
 
 ALLOCATE = """template <typename T> static T* allocate(i64 count) {
     const size_t bytes = (size_t(count > 0 ? count : 1) * sizeof(T) + 63) / 64 * 64;
@@ -116,7 +125,7 @@ def _source(unit: CompilationUnit) -> str:
         *([HELPERS] if looped else ()),
         *drawn,
     )
-    for text in (ALLOCATE, ADD_UP, *helpers, *_functions(unit)):
+    for text in (SLOT, ALLOCATE, ADD_UP, streaming.HELPERS, *helpers, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])
     for _, plan in unit.neurons:
@@ -126,7 +135,8 @@ def _source(unit: CompilationUnit) -> str:
 
 def _functions(unit: CompilationUnit) -> list[str]:
     called = functions_called([e for _, plan in unit.neurons for e in expressions(plan)])
-    return function_texts(called, prefix="inline", std="std::")
+    plain = function_texts(called, prefix="inline", std="std::", without=NAMES)
+    return [*vector_texts(called), *plain]
 
 
 def _neuron(writer: Writer, plan: KernelPlan) -> None:
@@ -161,7 +171,11 @@ def _header(unit: CompilationUnit) -> str:
     writer.lines(["#ifdef __cplusplus", 'extern "C" {', "#endif", ""])
     for _, plan in unit.neurons:
         for which in forward_passes(plan):
-            _declare(writer, f"{plan.prefix}_{which.value}", forward_arguments(plan, which))
+            _declare(
+                writer,
+                f"{plan.prefix}_{which.value}",
+                forward_arguments(plan, which, initial_values=True),
+            )
         for name, passes in backward_kernels(plan):
             arguments = BackwardPrinter(plan, name, passes).arguments
             _declare(writer, f"{plan.prefix}_{name}", arguments)

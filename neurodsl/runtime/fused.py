@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neurodsl.runtime import autograd, custom_ops
+from neurodsl.runtime import autograd, custom_ops, native
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
@@ -28,13 +29,13 @@ Results = tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]
 class Call:
     """What a call is given.
 
-    `inputs` are `[T, …]` each, of one dtype; `states` `[…]` each; `values` the params, numbers or tensors; `when` the
-    steps since the reset, 0 for a neuron that does not read the time, and the seed; `record` names; `detached`
-    whether no gradient passes through the reset's spikes.
+    `inputs` are `[T, …]` each, of one dtype; `states` `[…]` each, or a number for all neurons; `values` the params,
+    numbers or tensors; `when` the steps since the reset, 0 for a neuron that does not read the time, and the seed;
+    `record` names; `detached` whether no gradient passes through the reset's spikes.
     """
 
     inputs: tuple[Tensor, ...]
-    states: tuple[Tensor, ...]
+    states: tuple[Tensor | float, ...]
     values: tuple[Any, ...]
     dt: float
     when: When
@@ -65,32 +66,70 @@ class Fused:
             self._ready.add(device)
         return problem
 
+    def is_ready(self, device: torch.device) -> bool:
+        """Whether kernels have run on this device."""
+        return device in self._ready
+
+    def starts(self, values: tuple[Any, ...], dt: float) -> tuple[float, ...] | None:
+        """The initial value of each state; None if one is a tensor."""
+        found = self._definition.initial(*values, dt)
+        return None if any(isinstance(v, Tensor) for v in found) else found
+
+    def prepared(self, call: Call) -> tuple[tuple[float, ...], Callable[..., Any]] | None:
+        """A call's numbers and its way in C++; None where there is none or something is saved besides the inputs."""
+        names, _, numbers = self._arguments(call)
+        plan = self._plan(names, call.inputs[0], keep=True)
+        if plan.native is None:
+            native.attach(plan)
+        return None if plan.native is None or plan.saved else (numbers, plan.native)
+
     def run(self, call: Call) -> Results:
         """Run the kernels of all time steps."""
-        names, tensors, numbers = self._arguments(call)
-        keep = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        names, given, numbers = self._arguments(call)
+        keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
+        first = call.inputs[0]
         if torch.compiler.is_compiling():
-            results = self._traced(names, numbers, call.when, tensors, keep)
-        else:
-            plan = self._plan(names, call.inputs[0], keep)
+            tensors = self._filled(call.inputs[0], given, numbers)
+            return self._split(self._traced(names, numbers, call.when, tensors, keep))
+        plan = self._plan(names, first, keep)
+        if plan.native is None and first.is_cpu:
+            native.attach(plan)
+        results = plan.native(numbers, *call.when, keep, *given) if plan.native else None
+        if results is None:
+            tensors = self._filled(first, given, numbers)
             results = autograd.run(plan, numbers, call.when, tensors, keep)
         return self._split(results)
+
+    def _filled(
+        self, x: Tensor, given: tuple[Tensor | None, ...], numbers: tuple[float, ...]
+    ) -> tuple[Tensor, ...]:
+        """The tensors of a call, those of states that begin with a number among them."""
+        count, states = len(self._definition.read), len(self._definition.states)
+        starts = numbers[len(numbers) - states :]
+        return tuple(
+            x.new_full(x.shape[1:], starts[place - count]) if tensor is None else tensor
+            for place, tensor in enumerate(given)
+        )
 
     def _split(self, results: tuple[Tensor, ...]) -> Results:
         count = len(self._definition.written)
         ends = count, count + len(self._definition.states)
         return results[: ends[0]], results[ends[0] : ends[1]], results[ends[1] :]
 
-    def _arguments(self, call: Call) -> tuple[Names, tuple[Tensor, ...], tuple[float, ...]]:
-        """What a call's plan depends on; its tensors; a number for each scalar."""
+    def _arguments(self, call: Call) -> tuple[Names, tuple[Tensor | None, ...], tuple[float, ...]]:
+        """What a call's plan depends on; its tensors; a number for each scalar and each state's initial value."""
         uniforms = self._definition.uniforms(*call.values, call.dt)
         scalars = (*call.values, call.dt, *uniforms)
-        tensors, numbers = (*call.inputs, *call.states), scalars
+        starts = tuple([0.0 if isinstance(s, Tensor) else float(s) for s in call.states])
+        states = [s if isinstance(s, Tensor) else None for s in call.states]
+        tensors: tuple[Tensor | None, ...] = (*call.inputs, *states)
+        numbers: tuple[float, ...] = scalars
         places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
         if any(isinstance(v, Tensor) for v in scalars):
             tensors = (*tensors, *(scalars[place].to(call.inputs[0]) for place in places))
             numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
-        return (places, len(uniforms), call.record, call.detached), tensors, numbers
+        names = (places, len(uniforms), call.record, call.detached)
+        return names, tensors, (*numbers, *starts)
 
     def run_stencil(
         self, call: Call, convolution: nn.Conv2d, last: Tensor | None
@@ -99,7 +138,8 @@ class Fused:
         that has no kernels for it. `last` is what the step before this call fed back.
         """
         definition = self._definition
-        names, tensors, numbers = self._arguments(call)
+        names, given, numbers = self._arguments(call)
+        tensors = self._filled(call.inputs[0], given, numbers)
         dtype = call.inputs[0].dtype
         key = (names, dtype)
         if key not in self._stencils:
@@ -145,6 +185,7 @@ class Fused:
         definition = self._definition
         scalars = [*(param.name for param in definition.params), "dt"]
         scalars += [f"u{place}" for place in range(uniforms)]
+        scalars += [f"{state}(0)" for state in definition.states]
         given = [scalars[place] for place in places]
         lists = (definition.read, definition.written, definition.states, scalars, given, record)
         names = [",".join(names) for names in lists]

@@ -64,7 +64,9 @@ def _loaded_libraries() -> list[str]:
 class Kernel:
     """One C function with the argument list of the manifest. Called with numbers and addresses (0 for null)."""
 
-    def __init__(self, function: Any, entry: dict[str, Any]) -> None:
+    def __init__(self, function: Any, entry: dict[str, Any], slots: Any = None) -> None:
+        """`slots` is the same kernel's entry for `neurodsl.native`."""
+        self.slots = 0 if slots is None else ctypes.cast(slots, ctypes.c_void_p).value
         self.arguments: list[dict[str, Any]] = entry["arguments"]
         self.symbol: str = entry["symbol"]
         function.restype = ctypes.c_int
@@ -157,7 +159,8 @@ class Kernels:
         entry = self.entry("cpp", which, name, detached=setup.detached)
         if entry is None:
             return None
-        return Kernel(getattr(self.library(), entry["symbol"]), entry)
+        library, symbol = self.library(), entry["symbol"]
+        return Kernel(getattr(library, symbol), entry, getattr(library, f"{symbol}_slots"))
 
     def saved(self, setup: Setup, dtype: torch.dtype) -> list[str]:
         """Names of what the forward pass keeps for backward, besides what it is given."""

@@ -92,12 +92,29 @@ class Launch:
             role = argument["role"]
             if role in ("param", "uniform"):
                 whole = argument["type"] == "int32_t"
-                place = scalars.index(argument.get("of", argument["name"]))
+                name = argument.get("of", argument["name"])
+                if name not in scalars:
+                    continue  # the initial value of a state that is given as an array
+                place = scalars.index(name)
                 (self._integers if whole else self._reals).append((position, place))
             elif role in _COUNTS:
                 self._counts.append((position, _COUNTS.index(role)))
             elif (key := role_of(argument)) in places:
                 self._addresses.append((position, places[key]))
+
+    def entries(self) -> tuple[tuple[int, int], ...]:
+        """Kind and place of each argument: 0 null, 1 tensor, 2 real, 3 whole number, 4 count. For `neurodsl.native`."""
+        made = [(0, 0)] * len(self._template)
+        kinds = (self._addresses, self._reals, self._integers, self._counts)
+        for kind, places in enumerate(kinds, start=1):
+            for position, place in places:
+                made[position] = (kind, place)
+        return tuple(made)
+
+    @property
+    def address(self) -> int:
+        """Where the kernel's entry for slots is; 0 if it has none."""
+        return getattr(self._kernel, "slots", 0)
 
     def __call__(
         self,
@@ -147,7 +164,7 @@ def counts_of(first: Tensor, when: When) -> Counts:
     return (shape[0], first.numel() // shape[0], *when, channels, math.prod(shape[3:]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """A forward pass, and the backward pass that goes with it.
 
@@ -160,6 +177,10 @@ class Plan:
     saved: tuple[tuple[str, str], ...]
     ordered: bool
     """Whether it matters which neuron is which: tensors are contiguous then."""
+    native: Any = None
+    """The call path in C++ for this plan, once it has been prepared."""
+    startable: tuple[bool, ...] = ()
+    """Of each state: whether the kernels take a number instead of an array for its initial value."""
 
 
 def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
@@ -172,4 +193,14 @@ def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
         Launch(backward, [*given, *saved, *setup.incoming, *setup.wanted], setup.scalars),
         saved,
         any(a["role"] in ("channels", "seed") for a in forward.arguments + backward.arguments),
+        startable=tuple(_starts_from_number(forward, name) for name in setup.states),
+    )
+
+
+def _starts_from_number(kernel: AnyKernel, state: str) -> bool:
+    return any(
+        a["role"] == "initial_state"
+        and a.get("of", a["name"]) == state
+        and a.get("optional", False)
+        for a in kernel.arguments
     )

@@ -22,6 +22,7 @@ from neurodsl.runtime.launch import When
 from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
 from neurodsl.runtime.shapes import given_shapes
+from neurodsl.runtime.shortcut import Shortcut
 from neurodsl.runtime.stencil import is_stencil
 from neurodsl.runtime.with_params import WithParams
 
@@ -91,6 +92,7 @@ class Neuron(WithParams):
             )
         self.__dict__["_variant"] = cls
         self.__dict__["_kernels"] = Fused(cls.definition)
+        self.__dict__["_shortcut"] = Shortcut(cls.definition, self._kernels)
 
     # --- states ---
 
@@ -127,6 +129,10 @@ class Neuron(WithParams):
 
     def forward(self, *inputs: Tensor) -> Any:
         """The outputs, one tensor or a tuple; the states go on from the call before."""
+        if not torch.compiler.is_compiling():
+            done = self.__dict__["_shortcut"](self.__dict__, inputs)
+            if done is not None:
+                return done
         single = self.step_mode == "s"
         _refuse_transforms(self.definition.name)
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
@@ -166,17 +172,19 @@ class Neuron(WithParams):
             inputs = tuple(x.to(dtype) for x in inputs)
         values, last = self._values(inputs[0], first_step), None
         if states is None:
-            states = self._initial(inputs[0], values)
+            begin = self._initial(inputs[0], values)
         else:
             states = tuple(state.to(dtype) for state in states)
             check_states(self.definition.name, self.state_attributes, states, inputs[0])
             count = len(self.definition.states)
-            states, last = states[:count], states[count:]
+            begin, last = states[:count], states[count:]
         when = first_step, self._seed()
         if self.definition.feedbacks:
-            outputs, finals, recorded = self._loop(inputs, states, values, last, when)
+            outputs, finals, recorded = self._loop(
+                inputs, _arrays(begin, inputs[0]), values, last, when
+            )
         else:
-            outputs, finals, recorded = self._advance(inputs, states, values, when)
+            outputs, finals, recorded = self._advance(inputs, begin, values, when)
         outputs = outputs[: len(self.definition.outputs)]
         if dtype is not outer:
             outputs = tuple(y.to(outer) for y in outputs)
@@ -189,10 +197,15 @@ class Neuron(WithParams):
         return fresh_seed()
 
     def _advance(
-        self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], values: Any, when: When
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor | float, ...],
+        values: Any,
+        when: When,
     ) -> Results:
-        run = self._fused if self._is_fused(inputs[0]) else self._reference
-        return run(inputs, states, values, when)
+        if self._is_fused(inputs[0]):
+            return self._fused(inputs, states, values, when)
+        return self._reference(inputs, _arrays(states, inputs[0]), values, when)
 
     def _loop(
         self,
@@ -232,12 +245,10 @@ class Neuron(WithParams):
         )
         return outputs, (*finals, *last), recorded
 
-    def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        shape = x.shape[1:]
-        return tuple(
-            value.to(x).expand(shape) if isinstance(value, Tensor) else x.new_full(shape, value)
-            for value in self._variant.definition.initial(*self._beside(values, x, 0), self.dt)
-        )
+    def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor | float, ...]:
+        """The initial states: arrays, or numbers for all neurons."""
+        found = self._variant.definition.initial(*self._beside(values, x, 0), self.dt)
+        return tuple(v.to(x).expand(x.shape[1:]) if isinstance(v, Tensor) else v for v in found)
 
     def _is_fused(self, x: Tensor) -> bool:
         if self.backend == "reference":
@@ -302,7 +313,11 @@ class Neuron(WithParams):
         return ", ".join(shown)
 
 
-_BOUND = ("_variant", "_kernels")
+_BOUND = ("_variant", "_kernels", "_shortcut")
+
+
+def _arrays(states: tuple[Tensor | float, ...], x: Tensor) -> tuple[Tensor, ...]:
+    return tuple(s if isinstance(s, Tensor) else x.new_full(x.shape[1:], s) for s in states)
 
 
 def manifest_module(cls: type) -> str:
