@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from neurodsl.diagnostics import CompileError
     from neurodsl.files import CompileResult, compile_file
     from neurodsl.loading import load
+    from neurodsl.memory import PackedSpikes, compress_spikes, memory_report
     from neurodsl.native import build_native, empty_cache, set_pool_limit
     from neurodsl.tools.nir import from_nir, to_nir
 
 __all__ = [
     "CompileError",
     "CompileResult",
+    "PackedSpikes",
     "ToolchainError",
     "__version__",
     "build_native",
     "compile_file",
+    "compress_spikes",
     "empty_cache",
     "from_nir",
     "library",
     "load",
+    "memory_report",
     "set_pool_limit",
     "to_nir",
 ]
@@ -41,12 +45,15 @@ __all__ = [
 _HOME = {
     "CompileError": "neurodsl.diagnostics",
     "CompileResult": "neurodsl.files",
+    "PackedSpikes": "neurodsl.memory",
     "ToolchainError": "neurodsl.build",
     "build_native": "neurodsl.native",
     "compile_file": "neurodsl.files",
+    "compress_spikes": "neurodsl.memory",
     "empty_cache": "neurodsl.native",
     "from_nir": "neurodsl.tools.nir",
     "load": "neurodsl.loading",
+    "memory_report": "neurodsl.memory",
     "set_pool_limit": "neurodsl.native",
     "to_nir": "neurodsl.tools.nir",
 }

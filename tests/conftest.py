@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("NEURODSL_NATIVE", "1")
+"""Tests wait for the call path in C++, so that they test it; those of the other one turn it off."""
 
 Golden = Callable[[Path, str], None]
 

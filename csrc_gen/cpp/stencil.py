@@ -195,6 +195,8 @@ class StencilPrinter:
         )
 
     def _forward_field(self, argument: Argument, finals: dict[str, Argument]) -> str:
+        if argument.name not in self.fields:
+            return self._step_field(argument)
         field = self._named(argument)
         match argument.role:
             case "initial_state":

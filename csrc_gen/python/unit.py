@@ -175,14 +175,14 @@ class _Class:
             writer.line(
                 "detach_reset=False, spiking=True, step_mode='m', backend='auto', record=(),"
             )
-            writer.line("channels=None, neurons=None, steps=None, dt=1.0,")
+            writer.line('channels=None, neurons=None, steps=None, dt=1.0, spikes="float32",')
             for name, _ in self.model.feedbacks:
                 writer.line(f"{self.names[name]}=None,")
         with writer.block("):", None), writer.block("super().__init__(", ")"):
             writer.line(f"({''.join(f'{name}, ' for name in self.params)}),")
             writer.line("learnable=learnable, surrogate=surrogate, detach_reset=detach_reset,")
             writer.line("spiking=spiking, step_mode=step_mode, backend=backend, record=record,")
-            writer.line("channels=channels, neurons=neurons, steps=steps, dt=dt,")
+            writer.line("channels=channels, neurons=neurons, steps=steps, dt=dt, spikes=spikes,")
             if self.model.feedbacks:
                 listed = ", ".join(f"{n!r}: {self.names[n]}" for n, _ in self.model.feedbacks)
                 writer.line(f"modules={{{listed}}},")

@@ -10,10 +10,10 @@ from pathlib import Path
 from neurodsl.build import cache, ninja
 from neurodsl.build.errors import BuildError, CacheError, ToolchainError
 from neurodsl.build.ninja import Edge
-from neurodsl.build.toolchain import CXX_REMEDY, cxx_compiler
+from neurodsl.build.toolchain import CXX_REMEDY, cpu_fingerprint, cxx_compiler
 
 NAME = "neurodsl_native.so"
-SOURCES = ("node.cpp", "pool.h")
+SOURCES = ("node.cpp", "pool.h", "bits.h")
 LIBRARIES = ("torch_python", "torch_cpu", "torch", "c10")
 
 
@@ -61,9 +61,8 @@ class Extension:
 
     def _key(self) -> str:
         python = sysconfig.get_config_var("SOABI")
-        return cache.digest(
-            "native", self._texts(), self.version, str(self.torch), self.abi, python
-        )
+        what = (self._texts(), self.version, str(self.torch), self.abi, python)
+        return cache.digest("native", *what, cpu_fingerprint())
 
     def _make(self, folder: Path) -> None:
         python = Path(sysconfig.get_paths()["include"])
@@ -73,7 +72,7 @@ class Extension:
             )
         compiler = cxx_compiler()
         include = self.torch / "include"
-        flags = ["-std=c++20", "-O2", "-fPIC", "-shared", "-w"]
+        flags = ["-std=c++20", "-O2", "-march=native", "-fPIC", "-shared", "-w"]
         flags.append(f"-D_GLIBCXX_USE_CXX11_ABI={self.abi}")
         for where in (include, include / "torch" / "csrc" / "api" / "include", python):
             flags.append(f"-I{where}")

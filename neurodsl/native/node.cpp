@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "bits.h"
 #include "pool.h"
 
 namespace neurodsl {
@@ -106,7 +107,7 @@ struct FusedNode final : torch::autograd::Node {
         }
         if (!twice) return wanted;
         const auto error = c10::make_intrusive<torch::autograd::DelayedError>(
-            plan->name + ": the fused kernels have no second derivative; backend=\"reference\" has", given);
+            plan->name + ": the fused kernels cannot be differentiated twice; backend=\"reference\" can", given);
         return error->apply(std::move(wanted));
     }
 
@@ -255,6 +256,45 @@ static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     END_HANDLE_TH_ERRORS
 }
 
+// pack_bits(tensor): its bits, or None if it holds anything but zeros and ones.
+static PyObject* pack_bits(PyObject*, PyObject* given) {
+    HANDLE_TH_ERRORS
+    TORCH_CHECK_TYPE(THPVariable_Check(given), "pack_bits: not a tensor");
+    const Tensor tensor = THPVariable_Unpack(given);
+    TORCH_CHECK(tensor.is_cpu() && tensor.is_contiguous() && one_of(tensor.scalar_type()), "pack_bits: not a tensor of spikes");
+    Tensor bits;
+    bool binary;
+    {
+        pybind11::gil_scoped_release released;
+        at::AutoDispatchBelowADInplaceOrView below;
+        bits = at::detail::empty_cpu({(tensor.numel() + 7) / 8}, at::kByte);
+        binary = pack_tensor(tensor, bits.mutable_data_ptr<uint8_t>());
+    }
+    if (!binary) Py_RETURN_NONE;
+    return THPVariable_Wrap(bits);
+    END_HANDLE_TH_ERRORS
+}
+
+// unpack_bits(bits, first, tensor): fill the tensor with the elements from the first on.
+static PyObject* unpack_bits(PyObject*, PyObject* args) {
+    HANDLE_TH_ERRORS
+    PyObject *bits, *made;
+    long long first;
+    if (!PyArg_ParseTuple(args, "OLO", &bits, &first, &made)) return nullptr;
+    TORCH_CHECK_TYPE(THPVariable_Check(bits) && THPVariable_Check(made), "unpack_bits: not tensors");
+    const Tensor from = THPVariable_Unpack(bits), to = THPVariable_Unpack(made);
+    TORCH_CHECK(
+        from.is_cpu() && from.is_contiguous() && from.scalar_type() == at::kByte && to.is_contiguous() &&
+            one_of(to.scalar_type()) && first >= 0 && first + to.numel() <= from.numel() * 8,
+        "unpack_bits: sizes or types do not fit");
+    {
+        pybind11::gil_scoped_release released;
+        unpack_tensor(from.const_data_ptr<uint8_t>(), first, to);
+    }
+    Py_RETURN_NONE;
+    END_HANDLE_TH_ERRORS
+}
+
 static PyObject* empty_pool(PyObject*, PyObject*) { return PyLong_FromSize_t(Pool::get().empty()); }
 
 static PyObject* pool_bytes(PyObject*, PyObject*) { return PyLong_FromSize_t(Pool::get().cached()); }
@@ -269,6 +309,8 @@ static PyObject* pool_limit(PyObject*, PyObject* bytes) {
 static PyMethodDef METHODS[] = {
     {"prepare", prepare, METH_VARARGS, "What is the same in all calls of two kernels."},
     {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run)), METH_FASTCALL, "Run, and note for backward."},
+    {"pack_bits", pack_bits, METH_O, "Bits of a tensor of zeros and ones."},
+    {"unpack_bits", unpack_bits, METH_VARARGS, "Zeros and ones of bits."},
     {"empty_pool", empty_pool, METH_NOARGS, "Give back what is kept; its bytes."},
     {"pool_bytes", pool_bytes, METH_NOARGS, "Bytes kept to be handed out again."},
     {"pool_limit", pool_limit, METH_O, "Keep at most so many bytes."},

@@ -17,6 +17,7 @@ from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.draws import fresh_seed
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.feedback import check_module, run_loop
+from neurodsl.runtime.forms import in_form
 from neurodsl.runtime.fused import Call, Fused, Results
 from neurodsl.runtime.launch import When
 from neurodsl.runtime.params import Param, choose
@@ -29,6 +30,8 @@ from neurodsl.runtime.with_params import WithParams
 __all__ = ["Definition", "Neuron", "Param"]
 
 BACKENDS = ("auto", "fused", "reference")
+FORMS = ("float32", "uint8", "bits")
+"""Of the outputs: numbers of the input's type, or spikes that carry no gradient in a byte or a bit."""
 
 
 class Neuron(WithParams):
@@ -52,11 +55,14 @@ class Neuron(WithParams):
         neurons: Any,
         steps: int | None,
         dt: float,
+        spikes: str = "float32",
         modules: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         choose("step_mode", step_mode, ("m", "s"))
         choose("backend", backend, BACKENDS)
+        choose("spikes", spikes, FORMS)
+        self.spikes = spikes
         learn = (learnable,) if isinstance(learnable, str) else tuple(learnable)
         found = self._resolved(values)
         self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
@@ -129,6 +135,11 @@ class Neuron(WithParams):
 
     def forward(self, *inputs: Tensor) -> Any:
         """The outputs, one tensor or a tuple; the states go on from the call before."""
+        if self.spikes != "float32":
+            return in_form(self, inputs)
+        return self._forward(*inputs)
+
+    def _forward(self, *inputs: Tensor) -> Any:
         if not torch.compiler.is_compiling():
             done = self.__dict__["_shortcut"](self.__dict__, inputs)
             if done is not None:

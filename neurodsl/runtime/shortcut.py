@@ -18,6 +18,7 @@ from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.fused import Call, Fused
 
 OPTIONS = ("dt", "detach_reset", "backend", "record", "step_mode")
+DTYPES = (torch.float32, torch.float64)
 _CPU = torch.device("cpu")
 
 
@@ -78,7 +79,9 @@ class Shortcut:
         plain = all(type(value) in (float, int, bool) for value in params)
         if record or mode != "m" or backend == "reference" or not plain:
             return
-        if not isinstance(x, Tensor) or not x.is_cpu or not self._kernels.is_ready(_CPU):
+        if not (isinstance(x, Tensor) and x.is_cpu and x.dtype in DTYPES):
+            return
+        if not self._kernels.is_ready(_CPU):
             return
         starts = self._kernels.starts(params, dt)
         if starts is None:

@@ -1,0 +1,84 @@
+"""Tensors of zeros and ones as bits: element i is bit i % 8 of byte i // 8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from neurodsl.native import extension
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
+_WEIGHTS = tuple(1 << place for place in range(8))
+
+
+def pack_bits(values: Tensor) -> Tensor | None:
+    """Bytes `[ceil(n / 8)]` of a contiguous tensor of n elements; None if one is neither 0 nor 1 (-0.0 is neither)."""
+    native = extension() if values.is_cpu else None
+    if native is not None:
+        bits: Tensor | None = native.pack_bits(values)
+        return bits
+    flat = values.reshape(-1)
+    ones = flat == 1
+    if not bool((ones | ((flat == 0) & ~torch.signbit(flat))).all()):
+        return None
+    size = (flat.numel() + 7) // 8
+    padded = ones.new_zeros(8 * size)
+    padded[: flat.numel()] = ones
+    weights = torch.tensor(_WEIGHTS, dtype=torch.uint8, device=values.device)
+    return (padded.view(size, 8) * weights).sum(1, dtype=torch.uint8)
+
+
+def unpack_bits(bits: Tensor, first: int, count: int, dtype: torch.dtype) -> Tensor:
+    """`[count]` zeros and ones: the elements from `first` on."""
+    native = extension() if bits.is_cpu else None
+    if native is not None:
+        made = torch.empty(count, dtype=dtype)
+        native.unpack_bits(bits, first, made)
+        return made
+    begin, end = first // 8, (first + count + 7) // 8
+    places = torch.arange(8, dtype=torch.uint8, device=bits.device)
+    every = (bits[begin:end].unsqueeze(1) >> places) & 1
+    return every.reshape(-1)[first - 8 * begin :][:count].to(dtype)
+
+
+class PackedSpikes:
+    """Spikes of any shape at one bit each. Made by `PackedSpikes.pack` or by a neuron with `spikes="bits"`."""
+
+    def __init__(self, bits: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
+        """`bits` as `pack_bits` makes them; `dtype` that of the tensor they stand for."""
+        self.bits, self.shape, self.dtype = bits, torch.Size(shape), dtype
+
+    @classmethod
+    def pack(cls, spikes: Tensor) -> PackedSpikes:
+        """The bits of a tensor of zeros and ones.
+
+        Raises:
+            TypeError: it is of a type that no spikes have.
+            ValueError: it holds something else.
+        """
+        if spikes.dtype not in DTYPES:
+            listed = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+            raise TypeError(f"spikes are {spikes.dtype}; one of {listed} can be packed")
+        bits = pack_bits(spikes.detach().contiguous())
+        if bits is None:
+            raise ValueError("the tensor holds values other than 0 and 1, so it cannot be packed")
+        return cls(bits, spikes.shape, spikes.dtype)
+
+    def unpack(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor `shape`, of its own type or of `dtype`."""
+        count = self.shape.numel()
+        return unpack_bits(self.bits, 0, count, dtype or self.dtype).view(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.bits.numel()
+
+    def to(self, device: torch.device | str) -> PackedSpikes:
+        """The same on another device."""
+        return PackedSpikes(self.bits.to(device), self.shape, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"PackedSpikes(shape={tuple(self.shape)}, nbytes={self.nbytes})"
