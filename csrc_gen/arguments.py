@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan, Scalar
+from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan, SavePolicy, Scalar
 from neurodsl.ir.nodes import Expr, IRType, Op, Program, Var
 
 
@@ -42,6 +42,9 @@ class Argument:
     recorded: bool = False
     expression: str | None = None
     default: float | bool | None = None
+    every: int = 1
+    """Of what is saved: 1, or the steps between two rows; then it is of use where there are more steps than `above`."""
+    above: int = 0
 
     @property
     def is_pointer(self) -> bool:
@@ -65,6 +68,8 @@ class Argument:
         for key in ("optional", "recorded"):
             if getattr(self, key):
                 entry[key] = True
+        if self.every > 1:
+            entry |= {"every": self.every, "above": self.above}
         return entry
 
 
@@ -99,9 +104,16 @@ def initial_value(arguments: Iterable[Argument], state: str) -> Argument:
 
 
 def forward_arguments(
-    plan: KernelPlan, which: Pass, *, initial_values: bool = False
+    plan: KernelPlan, which: Pass, *, initial_values: bool = False, every: int = 0
 ) -> tuple[Argument, ...]:
-    """The arguments of `forward` or `forward_train`; `initial_values`: arrays of initial states may be null."""
+    """The arguments of `forward` or `forward_train`.
+
+    Args:
+        plan: of the neuron.
+        which: `Pass.FORWARD` or `Pass.FORWARD_TRAIN`.
+        initial_values: arrays of initial states may be null.
+        every: the steps between two checkpoints; 0 if there are none.
+    """
     made, forward = _List(), plan.forward
     for name in plan.inputs:
         made.add(name, "input", "real*", name, shape=STEPS_NEURONS, access="read")
@@ -115,6 +127,7 @@ def forward_arguments(
         _optional(made, f"rec_{binding.name}", "recorded", binding.name, access="write")
     if which is Pass.FORWARD_TRAIN:
         _saved(made, plan, "write")
+        _checkpoints(made, plan, every, "write")
     read = used(forward.step, (b.value for b in (*forward.outputs, *forward.recordable)))
     read |= used(Program(), (carry.outgoing for carry in forward.states))
     _initial_values(made, started)
@@ -128,6 +141,7 @@ def backward_arguments(
     workspaces: Iterable[Argument] = (),
     *,
     initial_values: bool = False,
+    every: int = 0,
 ) -> tuple[Argument, ...]:
     """The arguments of a backward kernel; `passes` are its plain and its full plan, the rest as for the forward one."""
     made = _List()
@@ -139,6 +153,7 @@ def backward_arguments(
     again_from = tuple(state for state in plan.states if state[0] in states)
     started = _initial_states(made, plan, again_from, initial_values=initial_values)
     _saved(made, plan, "read")
+    _checkpoints(made, plan, every, "read")
     for name in plan.outputs:
         _optional(made, f"grad_{name}", "grad_output", name, access="read")
     for binding in plan.forward.recordable:
@@ -191,9 +206,28 @@ def _given(chosen: BackwardPlan) -> Iterator[Expr]:
 
 
 def _saved(made: _List, plan: KernelPlan, access: str) -> None:
+    type = "uint16_t*" if plan.policy is SavePolicy.BFLOAT16 else "real*"
     for var in plan.saved:
+        name = f"saved_{var.name}"
+        made.add(name, "saved", type, var.name, shape=STEPS_NEURONS, access=access)
+
+
+def _checkpoints(made: _List, plan: KernelPlan, every: int, access: str) -> None:
+    """States as they are before steps every, 2 every, …; null where backward works them out from the first step on."""
+    if not every:
+        return
+    rows = f"max(ceil(T / {every}) - 1, 0)"
+    for state in plan.checkpoints:
         made.add(
-            f"saved_{var.name}", "saved", "real*", var.name, shape=STEPS_NEURONS, access=access
+            f"{state}_every_{every}",
+            "saved",
+            "real*",
+            state,
+            shape=(rows, "N"),
+            access=access,
+            optional=True,
+            every=every,
+            above=plan.checkpoints_above,
         )
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from neurodsl.ir.nodes import Const, Expr, IRType, Op, Var
 
-_TERNARY, _OR, _AND, _EQUAL, _LESS, _SUM, _PRODUCT, _UNARY, _ATOM = range(9)
+_TERNARY, _OR, _AND, _EQUAL, _LESS, _SUM, PRODUCT, _UNARY, _ATOM = range(9)
 
 _BINARY = {
     "add": ("+", _SUM),
     "sub": ("-", _SUM),
-    "mul": ("*", _PRODUCT),
-    "div": ("/", _PRODUCT),
+    "mul": ("*", PRODUCT),
+    "div": ("/", PRODUCT),
     "lt": ("<", _LESS),
     "le": ("<=", _LESS),
     "gt": (">", _LESS),
@@ -85,7 +85,7 @@ class ExpressionPrinter:
                 return f"{self.text(e.args[0], _OR)} ? real(1) : real(0)", _TERNARY
             case "square" | "cube" if isinstance(e.args[0], Var):
                 name = self._names[e.args[0].name]
-                return " * ".join([name] * (2 if e.name == "square" else 3)), _PRODUCT
+                return " * ".join([name] * (2 if e.name == "square" else 3)), PRODUCT
         return self.call(e.name, [self.text(a) for a in e.args]), _ATOM
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
-from neurodsl.csrc_gen.cpp.layout import block_width
+from neurodsl.csrc_gen.cpp.forward import forward_entries
+from neurodsl.csrc_gen.cpp.layout import EVERY, block_width
 from neurodsl.csrc_gen.cpp.stencil_arguments import (
     has_stencil,
     stencil_backward_arguments,
     stencil_forward_arguments,
 )
-from neurodsl.csrc_gen.cpp.unit import backward_kernels, forward_passes
+from neurodsl.csrc_gen.cpp.unit import backward_kernels
 from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
+from neurodsl.csrc_gen.cuda.forward import forward_passes
 from neurodsl.csrc_gen.expr_printer import functions_called
 
 from neurodsl.ir.kernel_plan import KernelPlan
@@ -113,12 +115,11 @@ def _kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
     """Every kernel for one form of the backward pass; the forward ones are the same in all."""
     made = []
     for dtype, real in (("float32", "float"), ("float64", "double")):
-        for which in forward_passes(plan):
-            arguments = forward_arguments(plan, which, initial_values=True)
+        for which, arguments in forward_entries(plan):
             made.append(_kernel(plan, which.value, which, dtype, real, arguments))
         for name, passes in backward_kernels(plan):
             if name == backward:
-                arguments = backward_arguments(plan, passes, initial_values=True)
+                arguments = backward_arguments(plan, passes, initial_values=True, every=EVERY)
                 made.append(_kernel(plan, name, Pass.BACKWARD, dtype, real, arguments))
     return made + _cuda_kernels(plan, backward)
 

@@ -21,8 +21,9 @@ class Options:
     save: str = field(
         default="auto",
         metadata={
-            "choices": ("auto", "inputs", "membrane", "all"),
-            "help": "what forward keeps for backward: the inputs, one cut of each step, or all that backward reads",
+            "choices": ("auto", "inputs", "membrane", "all", "bfloat16"),
+            "help": "what forward keeps for backward: the inputs, one cut of each step (bfloat16: in two bytes a value), "
+            "or all that backward reads",
         },
     )
     cuda_arch: tuple[str, ...] = field(

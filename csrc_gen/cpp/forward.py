@@ -11,7 +11,9 @@ from neurodsl.csrc_gen.arguments import (
 from neurodsl.csrc_gen.c_names import CNames, forward_names
 from neurodsl.csrc_gen.cpp import streaming
 from neurodsl.csrc_gen.cpp.arrays import BlockArrays
+from neurodsl.csrc_gen.cpp.divisors import DividingPrinter, divisors, powers
 from neurodsl.csrc_gen.cpp.layout import (
+    EVERY,
     PARALLEL_FROM,
     field_names,
     write_scalars,
@@ -19,26 +21,39 @@ from neurodsl.csrc_gen.cpp.layout import (
 )
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.draws import draw_line
-from neurodsl.csrc_gen.expr_printer import ExpressionPrinter
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import Binding, KernelPlan
 from neurodsl.ir.nodes import Var
 
 
+def forward_entries(plan: KernelPlan) -> list[tuple[Pass, tuple[Argument, ...]]]:
+    """The forward kernels of a neuron and their arguments; one that saves only where something is saved."""
+    passes = (Pass.FORWARD, Pass.FORWARD_TRAIN)
+    return [
+        (which, forward_arguments(plan, which, initial_values=True, every=EVERY))
+        for which in passes[: 2 if plan.saved or plan.checkpoints else 1]
+    ]
+
+
 class ForwardPrinter:
-    """One forward kernel: `forward`, or `forward_train`, which writes the tape too."""
+    """One forward kernel: `forward`, or `forward_train`, which writes the tape too.
+
+    Checkpoints are written by `forward` itself, where there is a place for them.
+    """
 
     def __init__(self, plan: KernelPlan, which: Pass) -> None:
         self.plan, self.which = plan, which
-        self.arguments = forward_arguments(plan, which, initial_values=True)
+        taken = Pass.FORWARD_TRAIN if plan.checkpoints else which
+        self.arguments = forward_arguments(plan, taken, initial_values=True, every=EVERY)
         self.fields = field_names(self.arguments)
         self.struct = f"{which.value}_arguments"
         given = [scalar.var.name for scalar in plan.scalars]
         given += [plan.time.name] if plan.uses_time else []
         self.locals = CNames()
         self.names = forward_names(plan.forward, self.locals, given)
-        self.printer = ExpressionPrinter(self.names)
+        self.dividing = divisors([plan.forward.step], plan.scalars)
+        self.printer = DividingPrinter(self.names, self.dividing, self.locals)
         self.rows: dict[str, str] = {}
 
     def write(self, writer: Writer) -> None:
@@ -51,15 +66,16 @@ class ForwardPrinter:
         writer.line()
 
     def _of_role(self, *roles: str) -> list[Argument]:
-        return [a for a in self.arguments if a.role in roles]
+        return [a for a in self.arguments if a.role in roles and a.every == 1]
 
     def _block(self, writer: Writer) -> None:
-        writer.line("template <typename real, bool WHOLE, bool RECORD, bool STREAM>")
+        writer.line("template <typename real, bool WHOLE, bool RECORD, bool STREAM, bool POWERS>")
         head = f"static inline void {self.which.value}_block(const {self.struct}<real>& a, i64 n0, int count) {{"
         with writer.block(head):
             writer.line("const i64 T = a.T, N = a.N;")
             writer.line("const int n = WHOLE ? B : count;")
             write_scalars(writer, self.arguments, self.names, self.plan.scalars)
+            self.printer.write(writer)
             self.arrays = BlockArrays(
                 self.plan.scalars, self.fields, self.arguments, self.names, self.locals
             )
@@ -84,6 +100,7 @@ class ForwardPrinter:
             if self.plan.forward.recordable:
                 writer.line("alignas(64) real unwanted[B];")
             with writer.block("for (i64 t = 0; t < T; ++t) {"):
+                self._checkpoints(writer, states)
                 self._rows(writer)
                 self.arrays.of_step(writer)
                 self._step(writer, states)
@@ -97,17 +114,31 @@ class ForwardPrinter:
                 field = self.fields[argument.name]
                 writer.line(f"for (int j = 0; j < n; ++j) a.{field}[n0 + j] = {state}[j];")
 
+    def _checkpoints(self, writer: Writer, states: list[str]) -> None:
+        """The states before every so many steps, where there is a place for them."""
+        kept = [a for a in self.arguments if a.every > 1]
+        if not kept:
+            return
+        given = " && ".join(f"a.{self.fields[a.name]}" for a in kept)
+        by_name = dict(zip((c.name for c in self.plan.forward.states), states, strict=True))
+        with writer.block(f"if (t && t % {EVERY} == 0 && {given}) {{"):
+            writer.line(f"const i64 at = (t / {EVERY} - 1) * N + n0;")
+            for argument in kept:
+                field, state = self.fields[argument.name], by_name[argument.of]
+                writer.line(f"for (int j = 0; j < n; ++j) a.{field}[at + j] = {state}[j];")
+
     def _rows(self, writer: Writer) -> None:
         """Pointers to this step's rows of what is read and written."""
         writer.line("const i64 row = t * N + n0;")
         for argument in self._of_role("input", "output", "saved"):
             local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
             const = "const " if argument.access == "read" else ""
+            type = "std::uint16_t" if argument.type == "uint16_t*" else "real"
             field = self.fields[argument.name]
             where = f"a.{field} + row"
             if argument.role == "output":
                 where = f"STREAM ? {self.kept[argument.name]} : {where}"
-            writer.line(f"{const}real* __restrict {local} = {where};")
+            writer.line(f"{const}{type}* __restrict {local} = {where};")
         for argument in self._of_role("recorded"):
             local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
             field = f"a.{self.fields[argument.name]}"
@@ -132,7 +163,9 @@ class ForwardPrinter:
             write_program(writer, forward.step, self.printer, self.names)
             self._stores(writer, "output", forward.outputs)
             for argument in self._of_role("saved"):
-                writer.line(f"{self.rows[argument.name]}[j] = {self.names[argument.of]};")
+                value = self.names[argument.of]
+                value = f"to_bfloat16({value})" if argument.type == "uint16_t*" else value
+                writer.line(f"{self.rows[argument.name]}[j] = {value};")
             if forward.recordable:
                 with writer.block("if (RECORD) {"):
                     self._stores(writer, "recorded", forward.recordable)
@@ -145,28 +178,37 @@ class ForwardPrinter:
 
     def _driver(self, writer: Writer) -> None:
         which, struct = self.which.value, self.struct
-        writer.line("template <typename real, bool RECORD, bool STREAM>")
+        writer.line("template <typename real, bool RECORD, bool STREAM, bool POWERS>")
         with writer.block(f"static void {which}_blocks(const {struct}<real>& a) {{"):
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
-            writer.line(
-                f"#pragma omp parallel for schedule(static) if (blocks > 1 && a.T * N >= {PARALLEL_FROM})"
-            )
-            with writer.block("for (i64 b = 0; b < blocks; ++b) {"):
+            head = f"in_parallel(blocks, a.T * N >= {PARALLEL_FROM}, [&](i64 first, i64 last) {{"
+            with writer.block(head, "});"), writer.block("for (i64 b = first; b < last; ++b) {"):
                 writer.line("const i64 n0 = b * B;")
-                writer.line(
-                    f"if (N - n0 >= B) {which}_block<real, true, RECORD, STREAM>(a, n0, B);"
-                )
-                writer.line(f"else {which}_block<real, false, RECORD, false>(a, n0, int(N - n0));")
+                call = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B)"
+                writer.line(f"if (N - n0 >= B) {call};")
+                call = f"{which}_block<real, false, RECORD, false, POWERS>(a, n0, int(N - n0))"
+                writer.line(f"else {call};")
         writer.line()
         with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
-            wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
-            written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
-            arrays = len(self._of_role("input", "output", "saved"))
-            writer.line(f"const bool large = {streaming.condition(written, arrays)};")
-            if wanted:
-                writer.line(f"if ({wanted}) {which}_blocks<real, true, false>(a);")
-                writer.line(f"else if (large) {which}_blocks<real, false, true>(a);")
-            else:
-                writer.line(f"if (large) {which}_blocks<real, false, true>(a);")
-            writer.line(f"else {which}_blocks<real, false, false>(a);")
+            self._choose(writer)
             writer.line("return 0;")
+
+    def _choose(self, writer: Writer) -> None:
+        """Which instance of the kernel serves a call."""
+        which = self.which.value
+        wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
+        written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
+        arrays = len(self._of_role("input", "output", "saved"))
+        writer.line(f"const bool large = {streaming.condition(written, arrays)};")
+        if wanted:
+            writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
+        chosen = powers(self.dividing, self.arguments, self.fields)
+        otherwise = "else " if wanted else ""
+        if chosen:
+            writer.line(f"{otherwise}if ({chosen})")
+            with writer.indented():
+                writer.line(f"large ? {which}_blocks<real, false, true, true>(a)")
+                writer.line(f"      : {which}_blocks<real, false, false, true>(a);")
+            otherwise = "else "
+        writer.line(f"{otherwise}if (large) {which}_blocks<real, false, true, false>(a);")
+        writer.line(f"else {which}_blocks<real, false, false, false>(a);")

@@ -14,6 +14,9 @@ from neurodsl.ir.nodes import IRType
 COUNTS = ("steps", "neurons", "channels", "inner", "seed")
 """Roles of arguments that keep their names in C++: T, N, C, inner, seed."""
 
+EVERY = 32
+"""Steps between two checkpoints."""
+
 PARALLEL_FROM = 32768
 """Neuron-steps from which threads pay."""
 
@@ -47,15 +50,21 @@ def write_struct(writer: Writer, name: str, arguments: tuple[Argument, ...]) -> 
 
 
 def write_entries(
-    writer: Writer, symbol: str, struct: str, call: str, arguments: tuple[Argument, ...]
+    writer: Writer,
+    symbol: str,
+    struct: str,
+    call: str,
+    arguments: tuple[Argument, ...],
+    taken: tuple[Argument, ...],
 ) -> None:
-    """The C functions of a kernel, for float and for double."""
+    """The C functions of a kernel, for float and for double; `taken` is what its struct has, the rest of it null."""
     spelt = field_names(arguments)
+    texts = [spelt.get(a.name, "nullptr") for a in taken]
     for suffix, real in (("f32", "float"), ("f64", "double")):
         listed = [declaration(a, spelt[a.name], real) for a in arguments]
         with writer.block(f"int {symbol}_{suffix}("):
             writer.lines(_wrapped(listed, ") {"))
-            values = _wrapped([spelt[a.name] for a in arguments], "};")
+            values = _wrapped(texts, "};")
             writer.line(f"const {struct}<{real}> a = {{")
             with writer.indented():
                 writer.lines(values)

@@ -7,13 +7,9 @@ kernels do a step of a plane. Backwards, the states of a plane are worked out ag
 
 from __future__ import annotations
 
-from neurodsl.csrc_gen.arguments import (
-    STEPS_NEURONS,
-    Argument,
-    Pass,
-    backward_arguments,
-    forward_arguments,
-)
+from neurodsl.csrc_gen.arguments import STEPS_NEURONS, Argument, Pass
+from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
+from neurodsl.csrc_gen.cpp.forward import ForwardPrinter
 from neurodsl.csrc_gen.cpp.layout import field_names, write_struct
 from neurodsl.csrc_gen.cpp.stencil_arguments import (
     GEOMETRY,
@@ -87,12 +83,12 @@ class StencilPrinter:
         self.arguments: tuple[Argument, ...] = ()
         self.fields: dict[str, str] = {}
 
-    def write(self, writer: Writer) -> list[tuple[str, str, tuple[Argument, ...]]]:
-        """Print all; (name, struct, arguments) of each."""
+    def write(self, writer: Writer) -> list[tuple[str, tuple[Argument, ...]]]:
+        """Print all; name and arguments of each."""
         entries = [("stencil_forward", self._forward(writer))]
         for name, passes in self.backward:
             entries.append((f"stencil_{name}", self._backward(writer, name, passes)))
-        return [(name, f"{name}_arguments", arguments) for name, arguments in entries]
+        return entries
 
     # --- names ---
 
@@ -127,6 +123,8 @@ class StencilPrinter:
 
     def _step_field(self, argument: Argument) -> str:
         """An argument of the neuron's own kernel for one step of one plane, where nothing special is said of it."""
+        if argument.every > 1:
+            return "nullptr"  # one step wants no checkpoints
         if argument.name not in self.fields:
             return "real(0)"  # an initial value: here all states begin from arrays
         match argument.role:
@@ -143,7 +141,7 @@ class StencilPrinter:
         with writer.indented():
             writer.lines(f"{text}," for text in texts)
         writer.line("};")
-        writer.line(f"failed |= {kernel}_run<real>(call);")
+        writer.line(f"if ({kernel}_run<real>(call)) note_failure(failed);")
 
     # --- forwards ---
 
@@ -152,13 +150,11 @@ class StencilPrinter:
         self._begin(writer, "stencil_forward", arguments)
         with writer.indented():
             self._geometry(writer)
-            writer.line("#pragma omp parallel reduction(| : failed)")
-            with writer.block("{"):
+            with writer.block("in_parallel(planes, true, [&](i64 first, i64 end) {", "});"):
                 writer.line("real* pad = allocate<real>(padded);")
-                writer.line("failed = pad == nullptr;")
-                writer.line("for (i64 q = 0; q < (failed ? 0 : padded); ++q) pad[q] = real(0);")
-                writer.line("#pragma omp for schedule(static)")
-                with writer.block("for (i64 p = 0; p < planes; ++p) {"):
+                writer.line("if (pad == nullptr) return note_failure(failed);")
+                writer.line("for (i64 q = 0; q < padded; ++q) pad[q] = real(0);")
+                with writer.block("for (i64 p = first; p < end; ++p) {"):
                     self._forward_plane(writer)
                 writer.line("std::free(pad);")
             writer.line("return failed;")
@@ -169,7 +165,6 @@ class StencilPrinter:
         last, end = self._of("last_0"), self._of("last_T")
         fed = f"const_cast<real*>({self._of('input', self.name)})"
         output = self._of("output", self.source)
-        writer.line("if (failed) continue;")
         writer.line("const i64 n0 = p * plane, c = p % channels;")
         writer.line(f"const real* last = {last} ? {last} + n0 : nullptr;")
         writer.line(f"const real bias = {self._of('bias')} ? {self._of('bias')}[c] : real(0);")
@@ -182,7 +177,7 @@ class StencilPrinter:
                 writer.line(f"stencil(pad, {weight}, bias, H, W, KH, KW, false, fed);")
             writer.line("else for (i64 q = 0; q < plane; ++q) fed[q] = real(0);")
             which = Pass.FORWARD_TRAIN if self.plan.saved else Pass.FORWARD
-            inner = forward_arguments(self.plan, which, initial_values=True)
+            inner = ForwardPrinter(self.plan, which).arguments
             finals = {a.of: a for a in inner if a.role == "final_state"}
             self._call(
                 writer,
@@ -211,7 +206,7 @@ class StencilPrinter:
         self, writer: Writer, name: str, passes: tuple[BackwardPlan, BackwardPlan]
     ) -> tuple[Argument, ...]:
         arguments = stencil_backward_arguments(self.plan, passes)
-        inner = backward_arguments(self.plan, passes, initial_values=True)
+        inner = BackwardPrinter(self.plan, name, passes).arguments
         params = [a for a in inner if a.role == "grad_param"]
         states, outputs = len(self.plan.states), len(self.plan.outputs)
         self._begin(writer, f"stencil_{name}", arguments)
@@ -220,11 +215,10 @@ class StencilPrinter:
             writer.line(f"const i64 sums = KH * KW + 1, params = {len(params)};")
             writer.line("double* parts = allocate<double>(planes * (sums + params));")
             writer.line("if (parts == nullptr) return 1;")
-            writer.line("#pragma omp parallel reduction(| : failed)")
-            with writer.block("{"):
+            with writer.block("in_parallel(planes, true, [&](i64 first, i64 end) {", "});"):
                 size = f"2 * padded + KH * KW + params + ({2 + states + outputs} + (a.T + 1) * {states}) * plane"
                 writer.line(f"real* buffer = allocate<real>({size});")
-                writer.line("failed = buffer == nullptr;")
+                writer.line("if (buffer == nullptr) return note_failure(failed);")
                 writer.line(
                     "real *pad = buffer, *border = pad + padded, *flipped = border + padded;"
                 )
@@ -233,9 +227,8 @@ class StencilPrinter:
                 )
                 writer.line(f"real *carried = down + plane, *spare = carried + {states} * plane;")
                 writer.line(f"real* states = spare + {outputs} * plane;")
-                writer.line("for (i64 q = 0; q < (failed ? 0 : 2 * padded); ++q) pad[q] = real(0);")
-                writer.line("#pragma omp for schedule(static)")
-                with writer.block("for (i64 p = 0; p < planes; ++p) {"):
+                writer.line("for (i64 q = 0; q < 2 * padded; ++q) pad[q] = real(0);")
+                with writer.block("for (i64 p = first; p < end; ++p) {"):
                     self._backward_plane(writer, name, inner)
                 writer.line("std::free(buffer);")
             self._add_up(writer, params)
@@ -246,7 +239,6 @@ class StencilPrinter:
 
     def _backward_plane(self, writer: Writer, name: str, inner: tuple[Argument, ...]) -> None:
         count = len(self.plan.states)
-        writer.line("if (failed) continue;")
         writer.line("const i64 n0 = p * plane, c = p % channels;")
         writer.line("double* sum = parts + p * (sums + params);")
         writer.line("for (i64 q = 0; q < sums + params; ++q) sum[q] = 0;")
@@ -262,7 +254,7 @@ class StencilPrinter:
         with writer.block("for (i64 t = 0; t < a.T; ++t) {"):
             writer.line("const i64 k = t * a.N + n0;")
             writer.line(f"real *now = states + t * {count} * plane, *next = now + {count} * plane;")
-            forward = forward_arguments(self.plan, Pass.FORWARD, initial_values=True)
+            forward = ForwardPrinter(self.plan, Pass.FORWARD).arguments
             self._call(writer, "forward", [self._again_field(a) for a in forward])
             writer.line("(void)now, (void)next;")
         with writer.block("for (i64 t = a.T - 1; t >= 0; --t) {"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neurodsl.csrc_gen.arguments import Argument, Pass, forward_arguments
+from neurodsl.csrc_gen.arguments import Argument, Pass
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
-from neurodsl.csrc_gen.cpp import streaming
+from neurodsl.csrc_gen.cpp import prelude, streaming
 from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
-from neurodsl.csrc_gen.cpp.forward import ForwardPrinter
+from neurodsl.csrc_gen.cpp.forward import ForwardPrinter, forward_entries
 from neurodsl.csrc_gen.cpp.layout import (
     block_width,
     declaration,
@@ -28,7 +28,7 @@ from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.shapes import add_to_text
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
-from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
+from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan, SavePolicy
 from neurodsl.ir.nodes import Expr
 
 STRICT = """#if defined(__clang__)
@@ -36,25 +36,6 @@ STRICT = """#if defined(__clang__)
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
 #endif"""
-
-SLOT = """// An argument of any kind, for callers that learn the list of arguments at run time.
-union slot {
-    const void* address;
-    double number;
-    i64 count;
-};"""
-
-ALLOCATE = """template <typename T> static T* allocate(i64 count) {
-    const size_t bytes = (size_t(count > 0 ? count : 1) * sizeof(T) + 63) / 64 * 64;
-    return static_cast<T*>(std::aligned_alloc(64, bytes));
-}"""
-
-ADD_UP = """template <typename real> static void add_up(const double* sums, i64 stride, i64 count, real* total) {
-    double all = 0;
-    for (i64 b = 0; b < count; ++b) all += sums[b * stride];
-    *total += real(all);
-}"""
-
 
 class CppBackend:
     """Prints `<stem>.cpp` and `<stem>.h`."""
@@ -74,11 +55,6 @@ def backward_kernels(plan: KernelPlan) -> Iterator[tuple[str, tuple[BackwardPlan
     yield "backward", (plan.backward, plan.backward_full)
     if plan.detached is not None and plan.detached_full is not None:
         yield "backward_detached", (plan.detached, plan.detached_full)
-
-
-def forward_passes(plan: KernelPlan) -> tuple[Pass, ...]:
-    """The forward kernels of a neuron: one that saves only where something is saved."""
-    return (Pass.FORWARD, Pass.FORWARD_TRAIN) if plan.saved else (Pass.FORWARD,)
 
 
 def expressions(plan: KernelPlan) -> list[Expr]:
@@ -114,18 +90,21 @@ def _source(unit: CompilationUnit) -> str:
     writer.lines(["#include <cmath>", "#include <cstdint>", "#include <cstdlib>", ""])
     if all(plan.strict for _, plan in unit.neurons):
         writer.lines([*STRICT.splitlines(), ""])
-    writer.line("namespace {")
+    writer.lines([*prelude.OPENMP.splitlines(), "", "namespace {"])
     writer.lines(["", "typedef std::int64_t i64;", ""])
     shaped = any(s.shape for _, plan in unit.neurons for s in plan.scalars)
     draws = [draw for _, plan in unit.neurons for draw in plan.draws]
     drawn = draw_texts(draws, prefix="static inline", std="std::")
     looped = any(has_stencil(plan) for _, plan in unit.neurons)
+    half = any(plan.policy is SavePolicy.BFLOAT16 for _, plan in unit.neurons)
     helpers = (
+        *([prelude.bfloat16_text("static inline", "__builtin_memcpy")] if half else ()),
         *([add_to_text("static", "0", "1")] if shaped else ()),
         *([HELPERS] if looped else ()),
         *drawn,
     )
-    for text in (SLOT, ALLOCATE, ADD_UP, streaming.HELPERS, *helpers, *_functions(unit)):
+    always = (prelude.SLOT, prelude.ALLOCATE, prelude.THREADS, prelude.ADD_UP, prelude.DIVISOR)
+    for text in (*always, streaming.HELPERS, *helpers, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])
     for _, plan in unit.neurons:
@@ -145,22 +124,33 @@ def _neuron(writer: Writer, plan: KernelPlan) -> None:
     writer.lines(
         ["namespace {", "", f"constexpr int B = {block_width(plan)};  // neurons a block", ""]
     )
-    entries: list[tuple[str, str, tuple[Argument, ...]]] = []
-    for which in forward_passes(plan):
-        forward = ForwardPrinter(plan, which)
-        forward.write(writer)
-        entries.append((which.value, forward.struct, forward.arguments))
+    kernels = _write_kernels(writer, plan)
+    writer.lines(["}  // namespace", f"}}  // namespace {space}", "", 'extern "C" {', ""])
+    for name, kernel, arguments, taken in kernels:
+        symbol = f"{plan.prefix}_{name}"
+        struct, call = f"{space}::{kernel}_arguments", f"{space}::{kernel}_run"
+        write_entries(writer, symbol, struct, call, arguments, taken)
+    writer.lines(['}  // extern "C"', ""])
+
+
+def _write_kernels(
+    writer: Writer, plan: KernelPlan
+) -> list[tuple[str, str, tuple[Argument, ...], tuple[Argument, ...]]]:
+    """Of each C function: its name, the kernel that it calls, its arguments, and those that the kernel takes."""
+    made = []
+    for which, arguments in forward_entries(plan):
+        if which is Pass.FORWARD or not plan.checkpoints:
+            forward = ForwardPrinter(plan, which)
+            forward.write(writer)
+        made.append((which.value, forward.which.value, arguments, forward.arguments))
     for name, passes in backward_kernels(plan):
         backward = BackwardPrinter(plan, name, passes)
         backward.write(writer)
-        entries.append((name, backward.struct, backward.arguments))
+        made.append((name, name, backward.arguments, backward.arguments))
     if has_stencil(plan):
-        entries += StencilPrinter(plan, list(backward_kernels(plan))).write(writer)
-    writer.lines(["}  // namespace", f"}}  // namespace {space}", "", 'extern "C" {', ""])
-    for name, struct, arguments in entries:
-        symbol = f"{plan.prefix}_{name}"
-        write_entries(writer, symbol, f"{space}::{struct}", f"{space}::{name}_run", arguments)
-    writer.lines(['}  // extern "C"', ""])
+        written = StencilPrinter(plan, list(backward_kernels(plan))).write(writer)
+        made += [(name, name, arguments, arguments) for name, arguments in written]
+    return made
 
 
 def _header(unit: CompilationUnit) -> str:
@@ -170,12 +160,8 @@ def _header(unit: CompilationUnit) -> str:
     writer.lines(["", f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""])
     writer.lines(["#ifdef __cplusplus", 'extern "C" {', "#endif", ""])
     for _, plan in unit.neurons:
-        for which in forward_passes(plan):
-            _declare(
-                writer,
-                f"{plan.prefix}_{which.value}",
-                forward_arguments(plan, which, initial_values=True),
-            )
+        for which, arguments in forward_entries(plan):
+            _declare(writer, f"{plan.prefix}_{which.value}", arguments)
         for name, passes in backward_kernels(plan):
             arguments = BackwardPrinter(plan, name, passes).arguments
             _declare(writer, f"{plan.prefix}_{name}", arguments)

@@ -15,6 +15,11 @@ from neurodsl.ir.kernel_plan import Binding, KernelPlan
 from neurodsl.ir.nodes import Var
 
 
+def forward_passes(plan: KernelPlan) -> tuple[Pass, ...]:
+    """The forward kernels of a neuron: one that saves only where something is saved."""
+    return (Pass.FORWARD, Pass.FORWARD_TRAIN) if plan.saved else (Pass.FORWARD,)
+
+
 def write_forward(writer: Writer, plan: KernelPlan, which: Pass) -> tuple[Argument, ...]:
     """The struct of arguments and the thread's function; the arguments."""
     arguments = forward_arguments(plan, which)
@@ -85,7 +90,9 @@ class _Forward:
         write_program(writer, forward.step, self.printer, self.names)
         self._stores(writer, "output", forward.outputs)
         for argument in self._of_role("saved"):
-            writer.line(f"{self._field(argument)}[k] = {self.names[argument.of]};")
+            value = self.names[argument.of]
+            value = f"to_bfloat16({value})" if argument.type == "uint16_t*" else value
+            writer.line(f"{self._field(argument)}[k] = {value};")
         self._stores(writer, "recorded", forward.recordable)
         for carry, state in zip(forward.states, states, strict=True):
             writer.line(f"{state} = {self.printer.text(carry.outgoing)};")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from neurodsl.csrc_gen.arguments import Argument
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import declaration, field_names
-from neurodsl.csrc_gen.cpp.unit import backward_kernels, expressions, forward_passes
+from neurodsl.csrc_gen.cpp.prelude import bfloat16_text
+from neurodsl.csrc_gen.cpp.unit import backward_kernels, expressions
 from neurodsl.csrc_gen.cuda.arguments import BLOCK
 from neurodsl.csrc_gen.cuda.backward import write_backward, write_reduce
-from neurodsl.csrc_gen.cuda.forward import write_forward
+from neurodsl.csrc_gen.cuda.forward import forward_passes, write_forward
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.shapes import add_to_text
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
-from neurodsl.ir.kernel_plan import KernelPlan
+from neurodsl.ir.kernel_plan import KernelPlan, SavePolicy
 
 BLOCK_SUM = """// The sum over a block's threads, in a fixed order, to sums[block]. Every thread must call it.
 __device__ __forceinline__ void block_sum(double value, double* warps, double* sums) {
@@ -59,6 +60,8 @@ def _source(unit: CompilationUnit) -> str:
     draws = [draw for _, plan in unit.neurons for draw in plan.draws]
     drawn = draw_texts(draws, prefix="__device__ __forceinline__", std="")
     sums = [add_to_text("__device__ __forceinline__", "threadIdx.x", "BLOCK")] if shaped else []
+    if any(plan.policy is SavePolicy.BFLOAT16 for _, plan in unit.neurons):
+        sums.append(bfloat16_text("__device__ __forceinline__", "memcpy").replace("std::", ""))
     for text in (BLOCK_SUM, *sums, *drawn):
         writer.lines([*text.splitlines(), ""])
     for text in function_texts(called, prefix="__device__ __forceinline__", std=""):

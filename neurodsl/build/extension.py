@@ -13,7 +13,7 @@ from neurodsl.build.ninja import Edge
 from neurodsl.build.toolchain import CXX_REMEDY, cpu_fingerprint, cxx_compiler
 
 NAME = "neurodsl_native.so"
-SOURCES = ("node.cpp", "pool.h", "bits.h")
+SOURCES = ("module.cpp", "plan.h", "node.h", "shortcut.h", "pool.h", "bits.h")
 LIBRARIES = ("torch_python", "torch_cpu", "torch", "c10")
 
 

@@ -25,11 +25,15 @@ from neurodsl.sema import model as sema
 
 
 class SavePolicy(StrEnum):
-    """What backward keeps: nothing but inputs (recompute), the cut of each step, or every value that it reads."""
+    """What backward keeps: nothing but inputs (recompute), the cut of each step, or every value that it reads.
+
+    `BFLOAT16` keeps the cut in two bytes a value, what spikes are compared with instead of the potential before.
+    """
 
     INPUTS = "inputs"
     MEMBRANE = "membrane"
     ALL = "all"
+    BFLOAT16 = "bfloat16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +162,9 @@ class KernelPlan:
     draws: tuple[Draw, ...] = ()
     feedbacks: tuple[tuple[str, str], ...] = ()
     """(an input, the output of the step before that a module makes it of)."""
+    checkpoints: tuple[str, ...] = ()
+    """States that forward_train may keep at some steps, so that backward need not begin at the first; in order."""
+    checkpoints_above: int = 0
+    """Steps above which that pays: what is worked out again would no longer stay in the cache."""
     bytes_per_step: tuple[tuple[str, int], ...] = ()
     """For `neurodsl explain`: name of a stream and its bytes a neuron-step in float32."""

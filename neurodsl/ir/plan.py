@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from neurodsl.ir.cse import ValueNumbering
+from neurodsl.ir.half import centred
 from neurodsl.ir.kernel_plan import (
     BackwardPlan,
     Binding,
@@ -50,6 +52,8 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         del variants[True, False], variants[True, True]
     policy = SavePolicy(save) if save != "auto" else _cheaper(list(variants.values()))
     saved = _saved(list(variants.values()), policy)
+    if policy is SavePolicy.BFLOAT16:
+        saved, variants = _in_half(saved, variants)
     passes = {key: _pass(variant, policy, saved) for key, variant in variants.items()}
     lowered = variants[False, False].lowered
     plan = KernelPlan(
@@ -72,9 +76,46 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         feedbacks=neuron.feedbacks,
         draws=tuple(Draw(n.name, n.kind, k) for k, n in enumerate(neuron.noises)),
     )
-    plan = replace(plan, bytes_per_step=_bytes(plan))
+    plan = replace(plan, bytes_per_step=_bytes(plan), **_checkpoints(plan))
     verify_plan(plan)
     return plan
+
+
+def _in_half(
+    saved: tuple[Var, ...], variants: dict[tuple[bool, bool], Variant]
+) -> tuple[tuple[Var, ...], dict[tuple[bool, bool], Variant]]:
+    """What is kept in two bytes, and the variants whose backward passes begin with that."""
+    made, kept = {}, saved
+    for key, variant in variants.items():
+        scalars = [s.var.name for s in variant.lowered.scalars if not s.shape]
+        kept, forward = centred(variant.forward, saved, scalars)
+        made[key] = replace(variant, forward=forward)
+    return kept, made
+
+
+SCRATCH_BYTES = 256 << 10
+"""What a block works out again should stay in the second cache."""
+
+BLOCK = 128
+"""Neurons a block, at most."""
+
+LEAST_STEPS = 64
+"""Up to here, nothing is kept but the inputs."""
+
+
+def _checkpoints(plan: KernelPlan) -> dict[str, Any]:
+    """The states from which backward could go on, and the steps above which keeping them pays."""
+    passes = [plan.backward, plan.backward_full, plan.detached, plan.detached_full]
+    chosen = [p for p in passes if p is not None]
+    states = {c.name for p in chosen for c in p.recompute_states}
+    if plan.policy is not SavePolicy.INPUTS or not states:
+        return {}
+    tape = max(len(p.tape) for p in chosen)
+    above = SCRATCH_BYTES // (4 * BLOCK * max(tape, 1))
+    return {
+        "checkpoints": tuple(name for name, _ in plan.states if name in states),
+        "checkpoints_above": max(LEAST_STEPS, above),
+    }
 
 
 def _alike(a: Variant, b: Variant) -> bool:
@@ -101,7 +142,7 @@ def _tape(variants: list[Variant]) -> tuple[Var, ...]:
 def _saved(variants: list[Variant], policy: SavePolicy) -> tuple[Var, ...]:
     if policy is SavePolicy.INPUTS:
         return ()
-    if policy is SavePolicy.MEMBRANE:
+    if policy in (SavePolicy.MEMBRANE, SavePolicy.BFLOAT16):
         return _tape(variants)
     first = variants[0]
     needed = sorted({name for variant in variants for name in variant.needed})
@@ -159,15 +200,16 @@ def _bytes(plan: KernelPlan) -> tuple[tuple[str, int], ...]:
     backward = plan.backward
     reads = {b.name for b in (*backward.recompute_inputs, *backward.reverse_inputs)}
     reads &= {*plan.inputs}
+    size = 2 if plan.policy is SavePolicy.BFLOAT16 else 4
     streams = [
         ("forward reads inputs", 4 * len(plan.inputs)),
         ("forward writes outputs", 4 * len(plan.outputs)),
-        ("forward writes for backward", 4 * len(plan.saved)),
+        ("forward writes for backward", size * len(plan.saved)),
         ("backward reads inputs", 4 * len(reads)),
-        ("backward reads what was saved", 4 * len(plan.saved)),
+        ("backward reads what was saved", size * len(plan.saved)),
         ("backward reads gradients of outputs", 4 * len(plan.outputs)),
         ("backward writes gradients of inputs", 4 * len(plan.inputs)),
         ("kept between forward and backward, inputs", 4 * len(reads)),
-        ("kept between forward and backward, saved", 4 * len(plan.saved)),
+        ("kept between forward and backward, saved", size * len(plan.saved)),
     ]
     return tuple(streams)

@@ -1,4 +1,4 @@
-// Large outputs come from here: huge pages where the system has them, and memory that was let go is handed out again.
+// Outputs come from here: huge pages where the system has them, and memory that was let go is handed out again.
 #pragma once
 
 #include <pthread.h>
@@ -14,16 +14,30 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 namespace neurodsl {
 
-constexpr size_t HUGE_PAGE = size_t(2) << 20;
-constexpr size_t POOLED_FROM = size_t(1) << 20;  // smaller tensors are PyTorch's own
+constexpr size_t PAGE = size_t(4) << 10, HUGE_PAGE = size_t(2) << 20;
+constexpr size_t POOLED_FROM = size_t(1) << 16;     // smaller tensors are PyTorch's own
+constexpr size_t WHOLE_FROM = HUGE_PAGE / 2;        // larger ones are mapped by themselves
+constexpr size_t MOST_PIECES = HUGE_PAGE / POOLED_FROM;
 
+struct Slab;
+
+// What a tensor holds: a mapping of its own, or a piece of a slab.
 struct Block {
     void* address;
     size_t size;
+    Slab* slab;
+};
+
+// A huge page cut into equal pieces, so that middling tensors share its entry in the TLB.
+struct Slab {
+    void* address;
+    size_t free;
+    std::vector<Block> pieces;
 };
 
 // Never destroyed: tensors may outlive everything else at the end of a process.
@@ -35,7 +49,8 @@ class Pool {
     }
 
     Block* take(size_t bytes) {
-        const size_t size = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        if (bytes < WHOLE_FROM) return take_piece(HUGE_PAGE / bytes);
+        const size_t size = (bytes + POOLED_FROM - 1) / POOLED_FROM * POOLED_FROM;
         {
             std::lock_guard<std::mutex> lock(mutex_);
             auto found = free_.lower_bound(size);
@@ -47,33 +62,30 @@ class Pool {
                 return block;
             }
         }
-        return fresh(size);
+        return new Block{map(size), size, nullptr};
     }
 
     void give_back(Block* block) {
-        {
-            std::lock_guard<std::mutex> lock(mutex_);
-            if (cached_ + block->size <= limit_) {
-                free_[block->size].push_back(block);
-                cached_ += block->size;
-                return;
-            }
-        }
-        release(block);
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (block->slab) return give_back_piece(block);
+        if (cached_ + block->size > limit_) return release(block);
+        free_[block->size].push_back(block);
+        cached_ += block->size;
     }
 
+    // Bytes that went back to the system. A slab goes when all of its pieces are free.
     size_t empty() {
-        std::map<size_t, std::vector<Block*>> gone;
-        size_t bytes;
-        {
-            std::lock_guard<std::mutex> lock(mutex_);
-            gone.swap(free_);
-            bytes = cached_;
-            cached_ = 0;
-        }
-        for (auto& [size, blocks] : gone)
-            for (Block* block : blocks) release(block);
-        return bytes;
+        std::lock_guard<std::mutex> lock(mutex_);
+        const size_t before = cached_;
+        for (auto& [size, blocks] : free_)
+            for (Block* block : blocks) cached_ -= size, release(block);
+        free_.clear();
+        std::set<Slab*> idle;
+        for (auto& pieces : pieces_)
+            for (Block* piece : pieces)
+                if (piece->slab->free == piece->slab->pieces.size()) idle.insert(piece->slab);
+        for (Slab* slab : idle) release_slab(slab);
+        return before - cached_;
     }
 
     void set_limit(size_t bytes) {
@@ -102,7 +114,47 @@ class Pool {
     static void before_fork() { get().mutex_.lock(); }
     static void after_fork() { get().mutex_.unlock(); }
 
-    static Block* fresh(size_t size) {
+    Block* take_piece(size_t count) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        count = std::min(count, MOST_PIECES);
+        auto& pieces = pieces_[count];
+        if (pieces.empty()) {
+            const size_t size = HUGE_PAGE / count / PAGE * PAGE;
+            auto* slab = new Slab{map(HUGE_PAGE), count, {}};
+            for (size_t i = 0; i < count; ++i) slab->pieces.push_back({static_cast<char*>(slab->address) + i * size, size, slab});
+            for (size_t i = count; i-- > 0;) pieces.push_back(&slab->pieces[i]);
+            cached_ += count * size;
+        }
+        Block* piece = pieces.back();
+        pieces.pop_back();
+        --piece->slab->free;
+        cached_ -= piece->size;
+        return piece;
+    }
+
+    void give_back_piece(Block* piece) {
+        pieces_[piece->slab->pieces.size()].push_back(piece);
+        ++piece->slab->free;
+        cached_ += piece->size;
+        if (cached_ > limit_ && piece->slab->free == piece->slab->pieces.size()) release_slab(piece->slab);
+    }
+
+    void release_slab(Slab* slab) {
+        auto& pieces = pieces_[slab->pieces.size()];
+        pieces.erase(
+            std::remove_if(pieces.begin(), pieces.end(), [slab](Block* piece) { return piece->slab == slab; }), pieces.end());
+        for (Block& piece : slab->pieces) cached_ -= piece.size;
+        munmap(slab->address, HUGE_PAGE);
+        delete slab;
+    }
+
+    static void release(Block* block) {
+        munmap(block->address, block->size);
+        delete block;
+    }
+
+    // Memory that begins on a huge page; the last, broken one is made of small pages.
+    static void* map(size_t size) {
         const size_t asked = size + HUGE_PAGE;
         void* got = mmap(nullptr, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         TORCH_CHECK_WITH(OutOfMemoryError, got != MAP_FAILED, "neurodsl: no memory for ", size, " bytes");
@@ -114,16 +166,12 @@ class Pool {
 #ifdef MADV_HUGEPAGE
         madvise(reinterpret_cast<void*>(begin), size, MADV_HUGEPAGE);
 #endif
-        return new Block{reinterpret_cast<void*>(begin), size};
-    }
-
-    static void release(Block* block) {
-        munmap(block->address, block->size);
-        delete block;
+        return reinterpret_cast<void*>(begin);
     }
 
     std::mutex mutex_;
     std::map<size_t, std::vector<Block*>> free_;
+    std::vector<Block*> pieces_[MOST_PIECES + 1];  // by how many make a slab
     size_t cached_ = 0, limit_ = 0;
 };
 

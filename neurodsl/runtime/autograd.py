@@ -11,9 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from neurodsl.runtime.errors import StaleGraphError
 from neurodsl.runtime.launch import Plan, Setup, When, counts_of
-from neurodsl.runtime.layouts import common_layout, empty_in, in_layout
-
-Layout = tuple[int, ...] | None
+from neurodsl.runtime.layouts import Layout, common_layout, empty_in, in_layout
 
 
 def run(
@@ -32,11 +30,11 @@ def run(
         function: Any = _Fused
         results: tuple[Tensor, ...] = function.apply(plan, numbers, when, *tensors)
         return results
-    return forward_pass(plan, numbers, when, tensors)[1]
+    return forward_pass(plan, numbers, when, tensors, keep)[1]
 
 
 def forward_pass(
-    plan: Plan, numbers: Sequence[float], when: When, tensors: Sequence[Tensor]
+    plan: Plan, numbers: Sequence[float], when: When, tensors: Sequence[Tensor], keep: bool
 ) -> tuple[list[Tensor], tuple[Tensor, ...], list[Tensor], Layout]:
     """The tensors as the kernel got them, the results, what was saved, and the layout of all of them."""
     setup, first = plan.setup, tensors[0]
@@ -46,12 +44,13 @@ def forward_pass(
     made = [empty_in(first, layout) for _ in setup.outputs]
     made += [empty_in(first, layout, step=True) for _ in setup.states]
     made += [empty_in(first, layout) for _ in setup.recorded]
-    saved = [empty_in(first, layout) for _ in plan.saved]
+    saved = [one.empty(first, layout) for one in plan.saved] if keep else []
     if not steps:
         for place in range(len(setup.states)):
             made[len(setup.outputs) + place].copy_(given[len(setup.inputs) + place])
     elif first.numel():
-        plan.forward([*given, *made, *saved], numbers, counts_of(first, when))
+        run = plan.train if keep else plan.forward
+        run([*given, *made, *saved], numbers, counts_of(first, when))
     return given, tuple(made), saved, layout
 
 
@@ -92,7 +91,7 @@ class _Fused(torch.autograd.Function):
         ctx: Any, plan: Plan, numbers: Sequence[float], when: When, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        given, results, saved, layout = forward_pass(plan, numbers, when, tensors)
+        given, results, saved, layout = forward_pass(plan, numbers, when, tensors, True)
         ctx.save_for_backward(*given, *saved)
         ctx.call = plan, numbers, when, layout
         return results

@@ -47,8 +47,8 @@ def setup_of(text: str) -> Setup:
     return Setup(neuron, inputs, outputs, states, scalars, given, recorded, detached == "1")
 
 
-def _plan(name: str, setup: str, first: Tensor, keep: bool) -> Plan:
-    return _kernels[name].plan(setup_of(setup), first.dtype, first.device, keep)
+def _plan(name: str, setup: str, first: Tensor) -> Plan:
+    return _kernels[name].plan(setup_of(setup), first.dtype, first.device)
 
 
 @torch.library.custom_op("neurodsl::forward", mutates_args=())
@@ -70,9 +70,9 @@ def fused_forward(
         first_step: the steps before this call.
         keep: whether backward may follow.
     """
-    plan = _plan(name, setup, tensors[0], keep)
+    plan = _plan(name, setup, tensors[0])
     given = [tensor.contiguous() for tensor in tensors]
-    _, results, saved, _ = forward_pass(plan, numbers, (first_step, NO_SEED), given)
+    _, results, saved, _ = forward_pass(plan, numbers, (first_step, NO_SEED), given, keep)
     return [*results, *saved]
 
 
@@ -89,8 +89,8 @@ def _(
     made = [first.new_empty(first.shape) for _ in names.outputs]
     made += [first.new_empty(first.shape[1:]) for _ in names.states]
     made += [first.new_empty(first.shape) for _ in names.recorded]
-    saved = _kernels[name].saved(names, first.dtype) if keep else ()
-    return made + [first.new_empty(first.shape) for _ in saved]
+    saved = _kernels[name].saved(names, first.dtype, first.device) if keep else ()
+    return made + [one.empty(first, None) for one in saved]
 
 
 @torch.library.custom_op("neurodsl::backward", mutates_args=())
@@ -106,7 +106,7 @@ def fused_backward(
     first_step: int,
 ) -> list[Tensor]:
     """The gradients of those of `given` that are `needed`; `present` says of which results there are gradients."""
-    plan = _plan(name, setup, given[0], True)
+    plan = _plan(name, setup, given[0])
     left = iter(gradients)
     incoming = [next(left) if there else None for there in present]
     given = [tensor.contiguous() for tensor in given]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ class Fused:
         self.name = kernels.name
         self._definition = definition
         self._kernels = custom_ops.registered(kernels)
-        self._plans: dict[tuple[Names, torch.dtype, torch.device, bool], Plan] = {}
+        self._plans: dict[tuple[Names, torch.dtype, torch.device], Plan] = {}
         self._stencils: dict[tuple[Names, torch.dtype], StencilPlan | None] = {}
         self._ready: set[torch.device] = set()
 
@@ -75,13 +74,13 @@ class Fused:
         found = self._definition.initial(*values, dt)
         return None if any(isinstance(v, Tensor) for v in found) else found
 
-    def prepared(self, call: Call) -> tuple[tuple[float, ...], Callable[..., Any]] | None:
-        """A call's numbers and its way in C++; None where there is none or something is saved besides the inputs."""
+    def prepared(self, call: Call) -> tuple[tuple[float, ...], Any] | None:
+        """A call's numbers and its plan in C++; None where there is none."""
         names, _, numbers = self._arguments(call)
-        plan = self._plan(names, call.inputs[0], keep=True)
+        plan = self._plan(names, call.inputs[0])
         if plan.native is None:
             native.attach(plan)
-        return None if plan.native is None or plan.saved else (numbers, plan.native)
+        return None if plan.native is None else (numbers, plan.native)
 
     def run(self, call: Call) -> Results:
         """Run the kernels of all time steps."""
@@ -91,10 +90,10 @@ class Fused:
         if torch.compiler.is_compiling():
             tensors = self._filled(call.inputs[0], given, numbers)
             return self._split(self._traced(names, numbers, call.when, tensors, keep))
-        plan = self._plan(names, first, keep)
+        plan = self._plan(names, first)
         if plan.native is None and first.is_cpu:
             native.attach(plan)
-        results = plan.native(numbers, *call.when, keep, *given) if plan.native else None
+        results = native.run(plan, numbers, call.when, keep, given)
         if results is None:
             tensors = self._filled(first, given, numbers)
             results = autograd.run(plan, numbers, call.when, tensors, keep)
@@ -152,11 +151,11 @@ class Fused:
         results, end = run_stencil(plan, numbers, call.when, tensors, convolution, last, source)
         return self._split(results), end
 
-    def _plan(self, names: Names, x: Tensor, keep: bool) -> Plan:
-        key = (names, x.dtype, x.device, keep)
+    def _plan(self, names: Names, x: Tensor) -> Plan:
+        key = (names, x.dtype, x.device)
         if key not in self._plans:
             setup = custom_ops.setup_of(self.setup_text(*names))
-            self._plans[key] = self._kernels.plan(setup, x.dtype, x.device, keep)
+            self._plans[key] = self._kernels.plan(setup, x.dtype, x.device)
         return self._plans[key]
 
     def _traced(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from neurodsl.runtime.cuda import cuda_library
-from neurodsl.runtime.launch import AnyKernel, Plan, Setup, make_plan
+from neurodsl.runtime.launch import AnyKernel, Plan, Saved, Setup, make_plan, saved_of
 from neurodsl.runtime.manifest import Manifest
 from neurodsl.runtime.stencil import StencilPlan, make_stencil_plan
 
@@ -86,6 +86,10 @@ class Kernel:
             raise MemoryError(f"{self.symbol}: no memory for its scratch")
 
 
+Key = tuple[Setup, torch.dtype, torch.device]
+"""What a plan depends on."""
+
+
 class Kernels:
     """The kernels of one neuron, built or found at first use, and the plans of its calls."""
 
@@ -93,7 +97,7 @@ class Kernels:
 
     def __init__(self, manifest: Manifest, neuron: str) -> None:
         self._manifest, self._neuron = manifest, neuron
-        self._plans: dict[tuple[Setup, torch.dtype, torch.device, bool], Plan] = {}
+        self._plans: dict[Key, Plan] = {}
         self._loaded = False
 
     @property
@@ -114,20 +118,19 @@ class Kernels:
             self.library()
             self._loaded = True
 
-    def plan(self, setup: Setup, dtype: torch.dtype, device: torch.device, keep: bool) -> Plan:
-        """The plan of a call; `keep` says whether backward may follow.
+    def plan(self, setup: Setup, dtype: torch.dtype, device: torch.device) -> Plan:
+        """The plan of a call.
 
         Raises:
             ToolchainError: the kernels have to be built and something is missing for that.
         """
-        key = (setup, dtype, device, keep)
+        key = (setup, dtype, device)
         if key not in self._plans:
-            forward = self._kernel("forward_train", key) if keep else None
-            forward = forward or self._kernel("forward", key)
-            backward = self._kernel("backward", key)
+            forward, backward = self._kernel("forward", key), self._kernel("backward", key)
             assert forward is not None
             assert backward is not None
-            self._plans[key] = make_plan(setup, forward, backward)
+            train = self._kernel("forward_train", key) or forward
+            self._plans[key] = make_plan(setup, forward, train, backward)
         return self._plans[key]
 
     def stencil(self, setup: Setup, dtype: torch.dtype) -> StencilPlan | None:
@@ -146,10 +149,8 @@ class Kernels:
         kernels = [Kernel(getattr(library, e["symbol"]), e) for e in (forward, backward)]
         return make_stencil_plan(setup, *kernels)
 
-    def _kernel(
-        self, which: str, key: tuple[Setup, torch.dtype, torch.device, bool]
-    ) -> AnyKernel | None:
-        setup, dtype, device, _ = key
+    def _kernel(self, which: str, key: Key) -> AnyKernel | None:
+        setup, dtype, device = key
         name = str(dtype).removeprefix("torch.")
         if device.type == "cuda":
             entry = self.entry("cuda", which, name, detached=setup.detached)
@@ -162,11 +163,14 @@ class Kernels:
         library, symbol = self.library(), entry["symbol"]
         return Kernel(getattr(library, symbol), entry, getattr(library, f"{symbol}_slots"))
 
-    def saved(self, setup: Setup, dtype: torch.dtype) -> list[str]:
-        """Names of what the forward pass keeps for backward, besides what it is given."""
+    def saved(
+        self, setup: Setup, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Saved, ...]:
+        """What the forward pass keeps for backward, besides what it is given."""
         name = str(dtype).removeprefix("torch.")
-        entry = self.entry("cpp", "forward_train", name, detached=setup.detached)
-        return [a["name"] for a in entry["arguments"] if a["role"] == "saved"] if entry else []
+        target = "cuda" if device.type == "cuda" else "cpp"
+        entry = self.entry(target, "forward_train", name, detached=setup.detached)
+        return saved_of(entry["arguments"]) if entry else ()
 
     def entry(
         self, target: str, which: str, dtype: str, *, detached: bool

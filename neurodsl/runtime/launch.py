@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
+
+from neurodsl.runtime.layouts import Layout, empty_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +167,40 @@ def counts_of(first: Tensor, when: When) -> Counts:
     return (shape[0], first.numel() // shape[0], *when, channels, math.prod(shape[3:]))
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the forward pass keeps for the backward pass: a value of every time step, or states at some of them.
+
+    `every` is 1, or the steps between two checkpoints, which are kept where there are more steps than `above`; `half`
+    says that they are kept in bfloat16.
+    """
+
+    key: tuple[str, str]
+    every: int
+    above: int
+    half: bool
+
+    def rows(self, steps: int) -> int:
+        """Rows `[rows, …]` for so many time steps."""
+        if self.every == 1:
+            return steps
+        return (steps + self.every - 1) // self.every - 1 if steps > self.above else 0
+
+    def empty(self, x: Tensor, layout: Layout) -> Tensor:
+        """Memory for it, in the layout of the first input `[T, …]`."""
+        made = empty_in(x, layout, rows=self.rows(x.shape[0]))
+        return made if not self.half else torch.empty_like(made, dtype=torch.bfloat16)
+
+
 @dataclass(slots=True)
 class Plan:
-    """A forward pass, and the backward pass that goes with it.
-
-    `saved` are (role, name) of what the forward pass keeps for the backward pass.
-    """
+    """The kernels of a call: forward for inference, forward for training, backward; and what is saved between them."""
 
     setup: Setup
     forward: Launch
+    train: Launch
     backward: Launch
-    saved: tuple[tuple[str, str], ...]
+    saved: tuple[Saved, ...]
     ordered: bool
     """Whether it matters which neuron is which: tensors are contiguous then."""
     native: Any = None
@@ -183,14 +209,25 @@ class Plan:
     """Of each state: whether the kernels take a number instead of an array for its initial value."""
 
 
-def make_plan(setup: Setup, forward: AnyKernel, backward: AnyKernel) -> Plan:
-    """The plan of two kernels."""
-    saved = tuple(role_of(a) for a in forward.arguments if a["role"] == "saved")
-    given = setup.given
+def saved_of(arguments: Sequence[dict[str, Any]]) -> tuple[Saved, ...]:
+    """What a forward kernel with these arguments keeps."""
+    return tuple(
+        Saved(role_of(a), a.get("every", 1), a.get("above", 0), a["type"] == "uint16_t*")
+        for a in arguments
+        if a["role"] == "saved"
+    )
+
+
+def make_plan(setup: Setup, forward: AnyKernel, train: AnyKernel, backward: AnyKernel) -> Plan:
+    """The plan of three kernels; `train` is `forward` where nothing is saved."""
+    saved = saved_of(train.arguments)
+    given, keys = setup.given, [one.key for one in saved]
+    tensors = [*given, *setup.results, *keys]
     return Plan(
         setup,
-        Launch(forward, [*given, *setup.results, *saved], setup.scalars),
-        Launch(backward, [*given, *saved, *setup.incoming, *setup.wanted], setup.scalars),
+        Launch(forward, tensors, setup.scalars),
+        Launch(train, tensors, setup.scalars),
+        Launch(backward, [*given, *keys, *setup.incoming, *setup.wanted], setup.scalars),
         saved,
         any(a["role"] in ("channels", "seed") for a in forward.arguments + backward.arguments),
         startable=tuple(_starts_from_number(forward, name) for name in setup.states),

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+Layout = tuple[int, ...] | None
+"""Strides, as `common_layout` gives them."""
 
-def common_layout(first: Tensor) -> tuple[int, ...] | None:
+
+def common_layout(first: Tensor) -> Layout:
     """The strides of `first` `[T, …]` if its steps are dense and one after the other in memory; None if not.
 
     None also stands for contiguous tensors, which need no strides to describe them.
@@ -26,7 +29,7 @@ def common_layout(first: Tensor) -> tuple[int, ...] | None:
     return strides if first.shape[0] == 1 or strides[0] == expected else None
 
 
-def in_layout(tensor: Tensor, layout: tuple[int, ...] | None) -> Tensor:
+def in_layout(tensor: Tensor, layout: Layout) -> Tensor:
     """A tensor `[T, …]` or `[…]` (0-dim ones as they are) in a common layout, copied only if it has another."""
     if layout is None:
         return tensor if tensor.is_contiguous() else tensor.contiguous()
@@ -39,9 +42,13 @@ def in_layout(tensor: Tensor, layout: tuple[int, ...] | None) -> Tensor:
     return made.copy_(tensor)
 
 
-def empty_in(first: Tensor, layout: tuple[int, ...] | None, *, step: bool = False) -> Tensor:
-    """A new tensor like `first` `[T, …]`, or like one step of it, in a common layout."""
+def empty_in(
+    first: Tensor, layout: Layout, *, step: bool = False, rows: int | None = None
+) -> Tensor:
+    """A new tensor like `first` `[T, …]`, or like one step of it, or with so many rows, in a common layout."""
     shape = first.shape[1:] if step else first.shape
+    if rows is not None:
+        shape = torch.Size((rows, *first.shape[1:]))
     if layout is None:
         return first.new_empty(shape)
     strides = layout[1:] if step else layout

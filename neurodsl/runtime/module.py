@@ -23,7 +23,7 @@ from neurodsl.runtime.launch import When
 from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
 from neurodsl.runtime.shapes import given_shapes
-from neurodsl.runtime.shortcut import Shortcut
+from neurodsl.runtime.shortcut import learn
 from neurodsl.runtime.stencil import is_stencil
 from neurodsl.runtime.with_params import WithParams
 
@@ -98,7 +98,8 @@ class Neuron(WithParams):
             )
         self.__dict__["_variant"] = cls
         self.__dict__["_kernels"] = Fused(cls.definition)
-        self.__dict__["_shortcut"] = Shortcut(cls.definition, self._kernels)
+        self.__dict__["_shortcut"] = None
+        self.__dict__["_learns"] = cls.forward is Neuron.forward
 
     # --- states ---
 
@@ -112,11 +113,13 @@ class Neuron(WithParams):
 
     def reset(self) -> None:
         """Forget the states: the next call starts from the initial ones."""
-        for name in self.state_attributes:
-            self.__dict__[name] = None
-        self.__dict__["_steps"] = 0
-        for name in self.record:
-            self.__dict__[f"{name}_seq"] = None
+        attributes = self.__dict__
+        record, blank = attributes.get("_blank", (None, None))
+        if record is not self.record:
+            names = (*self.state_attributes, *(f"{name}_seq" for name in self.record))
+            blank = dict.fromkeys(names) | {"_steps": 0}
+            attributes["_blank"] = self.record, blank
+        attributes.update(blank)
 
     def detach_states(self) -> None:
         """Keep the states, cut their graph."""
@@ -133,17 +136,27 @@ class Neuron(WithParams):
 
     # --- running ---
 
+    def __call__(self, *inputs: Any, **given: Any) -> Any:
+        """As any module's; calls that are like the one before go to the kernels at once."""
+        if not torch.compiler.is_compiling():
+            shortcut = self.__dict__["_shortcut"]
+            done = None if shortcut is None or given else shortcut(self.__dict__, inputs)
+            if done is not None:
+                return done
+        return super().__call__(*inputs, **given)
+
     def forward(self, *inputs: Tensor) -> Any:
         """The outputs, one tensor or a tuple; the states go on from the call before."""
         if self.spikes != "float32":
             return in_form(self, inputs)
-        return self._forward(*inputs)
+        outputs = self._forward(*inputs)
+        if self._learns and not torch.compiler.is_compiling():
+            self.__dict__["_shortcut"] = learn(
+                self._variant.definition, self._kernels, self.__dict__, inputs[0]
+            )
+        return outputs
 
     def _forward(self, *inputs: Tensor) -> Any:
-        if not torch.compiler.is_compiling():
-            done = self.__dict__["_shortcut"](self.__dict__, inputs)
-            if done is not None:
-                return done
         single = self.step_mode == "s"
         _refuse_transforms(self.definition.name)
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
@@ -324,7 +337,7 @@ class Neuron(WithParams):
         return ", ".join(shown)
 
 
-_BOUND = ("_variant", "_kernels", "_shortcut")
+_BOUND = ("_variant", "_kernels", "_shortcut", "_learns", "_blank")
 
 
 def _arrays(states: tuple[Tensor | float, ...], x: Tensor) -> tuple[Tensor, ...]:

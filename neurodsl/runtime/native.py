@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules import module as torch_modules
 
 from neurodsl.native import extension
 from neurodsl.runtime.autograd import stale
-from neurodsl.runtime.launch import Plan
+from neurodsl.runtime.launch import Launch, Plan, When
+
+HOOKS = ("_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks")
+"""A module's dictionaries of hooks: where one has an entry, PyTorch's own `__call__` has to run."""
+
+_GLOBAL_HOOKS = tuple(
+    getattr(torch_modules, name)
+    for name in (
+        "_global_backward_pre_hooks",
+        "_global_backward_hooks",
+        "_global_forward_hooks",
+        "_global_forward_pre_hooks",
+    )
+)
+
+
+def is_there() -> bool:
+    """Whether calls can go through C++."""
+    return extension() is not None
 
 
 def attach(plan: Plan) -> None:
-    """Give a plan its call `(numbers, steps before, seed, keep, *tensors)`, once the extension is there."""
+    """Make a plan known in C++, once the extension is there."""
     module = extension()
     if module is None or not (plan.forward.address and plan.backward.address):
         return
     plan.native = _prepared(module, plan)
 
 
-def _prepared(module: Any, plan: Plan) -> Callable[..., Any]:
+def run(
+    plan: Plan,
+    numbers: Sequence[float],
+    when: When,
+    keep: bool,
+    tensors: Sequence[Tensor | None],
+) -> tuple[Tensor, ...] | None:
+    """The results of a call, or None where it cannot be made in C++."""
+    if plan.native is None:
+        return None
+    results: tuple[Tensor, ...] | None = extension().run(
+        plan.native, numbers, *when, keep, *tensors
+    )
+    return results
+
+
+def shortcut(
+    plan: Any,
+    numbers: tuple[float, ...],
+    dtype: torch.dtype,
+    seen: dict[str, Any],
+    states: tuple[str, ...],
+    outputs: int,
+) -> Any:
+    """What runs a module's calls for as long as the attributes in `seen` are the same objects and nothing watches it.
+
+    Called with the module's attributes and a tuple of inputs, it gives the outputs and sets the states, or gives None.
+    """
+    names, values = tuple(seen), tuple(seen.values())
+    made = (plan, numbers, dtype, names, values, states, HOOKS, _GLOBAL_HOOKS, outputs)
+    return extension().shortcut(*made)
+
+
+def _prepared(module: Any, plan: Plan) -> Any:
     setup = plan.setup
     error = stale(setup.neuron, setup.states)
     counts = (
@@ -28,17 +82,17 @@ def _prepared(module: Any, plan: Plan) -> Callable[..., Any]:
         len(setup.tensor_scalars),
         len(setup.outputs),
         len(setup.recorded),
-        len(plan.saved),
     )
-    prepared = module.prepare(
-        plan.forward.address,
-        plan.backward.address,
-        plan.forward.entries(),
-        plan.backward.entries(),
+    return module.prepare(
+        *(_described(kernel) for kernel in (plan.forward, plan.train, plan.backward)),
         counts,
+        tuple((saved.every, saved.above, saved.half) for saved in plan.saved),
         plan.startable,
         f"Fused{setup.neuron}",
         type(error),
         str(error),
     )
-    return partial(module.run, prepared)
+
+
+def _described(kernel: Launch) -> tuple[int, tuple[tuple[int, int], ...]]:
+    return kernel.address, kernel.entries()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from neurodsl.runtime.autograd import stale
-from neurodsl.runtime.launch import Launch, Setup, When, counts_of, role_of
+from neurodsl.runtime.launch import Launch, Saved, Setup, When, counts_of, role_of, saved_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StencilPlan:
     setup: Setup
     forward: Launch
     backward: Launch
-    saved: tuple[tuple[str, str], ...]
+    saved: tuple[Saved, ...]
 
 
 _CONVOLUTION = ("weight", "bias", "last_0")
@@ -30,18 +30,19 @@ _CONVOLUTION = ("weight", "bias", "last_0")
 def make_stencil_plan(setup: Setup, forward: Any, backward: Any) -> StencilPlan:
     """The plan of two kernels."""
     (name,) = (n for role, n in map(role_of, forward.arguments) if role == "weight")
-    saved = tuple(role_of(a) for a in forward.arguments if a["role"] == "saved")
+    saved = saved_of(forward.arguments)
+    keys = [one.key for one in saved]
     extra = [(role, name) for role in _CONVOLUTION]
     return StencilPlan(
         setup,
         Launch(
-            forward, [*setup.given, *setup.results, *saved, *extra, ("last_T", name)], setup.scalars
+            forward, [*setup.given, *setup.results, *keys, *extra, ("last_T", name)], setup.scalars
         ),
         Launch(
             backward,
             [
                 *setup.given,
-                *saved,
+                *keys,
                 *setup.incoming,
                 *setup.wanted,
                 *extra,
@@ -132,7 +133,7 @@ class _Stencil(torch.autograd.Function):
         made = [torch.empty_like(first) for _ in setup.outputs]
         made += [torch.empty_like(first[0]) for _ in setup.states]
         made += [torch.empty_like(first) for _ in setup.recorded]
-        saved = [torch.empty_like(first) for _ in plan.saved]
+        saved = [one.empty(first, None) for one in plan.saved]
         end = torch.empty_like(first[0])
         extra = [
             weight.contiguous(),
