@@ -30,7 +30,9 @@ class BackwardPrinter:
         self.fields = field_names(self.arguments)
         self.struct = f"{name}_arguments"
         self.scratch = max(len(chosen.tape) for chosen in passes) if not plan.saved else 0
-        self.dividing = divisors([p for c in passes for p in (c.recompute, c.reverse)], plan.scalars)
+        self.dividing = divisors(
+            [p for c in passes for p in (c.recompute, c.reverse)], plan.scalars
+        )
         self.parts = Parts(differentiable(plan))
         self.summed = [s.name for s in differentiable(plan) if not s.shape]
         self.sums = len(self.summed)
@@ -64,7 +66,9 @@ class BackwardPrinter:
             writer.line("int failed = 0;")
             head = f"in_parallel(blocks, a.T * N >= {PARALLEL_FROM}, [&](i64 first, i64 last) {{"
             with writer.block(head, "});"):
-                writer.line(f"real* scratch = allocate<real>({self._steps()} * B * {self.scratch});")
+                writer.line(
+                    f"real* scratch = allocate<real>({self._steps()} * B * {self.scratch});"
+                )
                 writer.line("if (scratch == nullptr) return note_failure(failed);")
                 with writer.block("for (i64 b = first; b < last; ++b) {"):
                     writer.line("const i64 n0 = b * B;")
@@ -107,9 +111,15 @@ class BackwardPrinter:
                 if chosen:
                     writer.line(f"if ({chosen})")
                     with writer.indented():
-                        writer.line(f"return large ? {self.name}_blocks<real, false, true, true>{given}")
-                        writer.line(f"             : {self.name}_blocks<real, false, false, true>{given};")
-                writer.line(f"if (large) return {self.name}_blocks<real, false, true, false>{given};")
+                        writer.line(
+                            f"return large ? {self.name}_blocks<real, false, true, true>{given}"
+                        )
+                        writer.line(
+                            f"             : {self.name}_blocks<real, false, false, true>{given};"
+                        )
+                writer.line(
+                    f"if (large) return {self.name}_blocks<real, false, true, false>{given};"
+                )
                 writer.line(f"return {self.name}_blocks<real, false, false, false>{given};")
             if not wanted:
                 return
@@ -119,7 +129,9 @@ class BackwardPrinter:
             if self.parts:
                 writer.line(f"real* parts = allocate<real>({self.parts.size});")
                 writer.line("if (parts == nullptr) return std::free(sums), 1;")
-            writer.line(f"const int failed = {self.name}_blocks<real, true, false, false>(a, sums{more});")
+            writer.line(
+                f"const int failed = {self.name}_blocks<real, true, false, false>(a, sums{more});"
+            )
             with writer.block("if (!failed) {"):
                 for argument in (a for a in self.arguments if a.role == "grad_param"):
                     field = f"a.{self.fields[argument.name]}"
@@ -141,5 +153,3 @@ class BackwardPrinter:
             return nullcontext()
         shown = " || ".join(f"a.{self.fields[a.name]}" for a in wanted)
         return writer.block(f"if (!({shown})) {{")
-
-

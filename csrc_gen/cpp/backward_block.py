@@ -298,7 +298,9 @@ class BackwardBlock:
         if not self.checkpoints:
             self._fetch(writer, "(T - 1 - t)", "n0 + B", "WHOLE && n0 + 2 * B <= N", ahead)
             return
-        writer.line("const i64 from = begin ? begin - length : next_begin, at = begin ? n0 : n0 + B;")
+        writer.line(
+            "const i64 from = begin ? begin - length : next_begin, at = begin ? n0 : n0 + B;"
+        )
         writer.line("const i64 soon = from + end - 1 - t;")
         self._fetch(writer, "soon", "at", "WHOLE && soon < T && at + B <= N", ahead)
 

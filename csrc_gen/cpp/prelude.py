@@ -49,7 +49,7 @@ ADD_UP = """template <typename real> static void add_up(const double* sums, i64 
     *total += real(all);
 }"""
 
-DIVISOR = """// A number that all neurons are divided by. By a power of two, the product with its inverse has the same bits.
+DIVISOR = """// What all neurons are divided by. By a power of two, the product with its inverse has the same bits.
 template <typename real, bool POWER> struct divisor {
     real value, inverse;
     explicit divisor(real x) : value(x), inverse(real(1) / x) {}
@@ -70,7 +70,7 @@ static inline bool is_power_of_two(double x) {
     return (b & 0xfffffffffffff) == 0 && exponent > 1 && exponent < 2045;
 }"""
 
-BFLOAT16 = """// The nearest number of two bytes, but never zero for one below it: what has not reached a threshold has not.
+BFLOAT16 = """// The nearest number of two bytes, but never zero for one below it: so much is exact of a distance.
 template <typename real> {prefix} std::uint16_t to_bfloat16(real x) {{
     const float nearest = float(x);
     std::uint32_t b;

@@ -37,6 +37,7 @@ STRICT = """#if defined(__clang__)
 #pragma GCC optimize("fp-contract=off")
 #endif"""
 
+
 class CppBackend:
     """Prints `<stem>.cpp` and `<stem>.h`."""
 

@@ -10,6 +10,7 @@
 #include <c10/core/impl/TorchDispatchModeTLS.h>
 
 #include <memory>
+#include <optional>
 
 #include "plan.h"
 #include "pool.h"
@@ -75,6 +76,9 @@ static bool fits(const Tensor& tensor, at::ScalarType type) {
            !tensor.unsafeGetTensorImpl()->is_python_dispatch() && !tensor.is_neg() && !tensor.is_conj();
 }
 
+
+// A call of fewer neuron-steps takes some microseconds: other threads may wait for the interpreter's lock meanwhile.
+constexpr int64_t ALONE_BELOW = 1 << 15;
 
 using SharedPlan = std::shared_ptr<const Plan>;
 
@@ -153,7 +157,8 @@ static inline bool perform(
     if (!read_tensors(plan, items, asked, call, tensors, keep)) return false;
     count(tensors[0], before, seed, call);
     {
-        pybind11::gil_scoped_release released;
+        std::optional<pybind11::gil_scoped_release> released;
+        if (tensors[0].numel() >= ALONE_BELOW) released.emplace();
         at::AutoDispatchBelowADInplaceOrView below;
         for (int i = 0; i < plan.outputs; ++i) tensors.push_back(empty(call.sequence(), call.type));
         for (int i = 0; i < plan.states; ++i) tensors.push_back(empty(call.step(), call.type));

@@ -163,9 +163,7 @@ class Kernels:
         library, symbol = self.library(), entry["symbol"]
         return Kernel(getattr(library, symbol), entry, getattr(library, f"{symbol}_slots"))
 
-    def saved(
-        self, setup: Setup, dtype: torch.dtype, device: torch.device
-    ) -> tuple[Saved, ...]:
+    def saved(self, setup: Setup, dtype: torch.dtype, device: torch.device) -> tuple[Saved, ...]:
         """What the forward pass keeps for backward, besides what it is given."""
         name = str(dtype).removeprefix("torch.")
         target = "cuda" if device.type == "cuda" else "cpp"

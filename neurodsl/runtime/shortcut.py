@@ -53,6 +53,4 @@ def learn(
     if prepared is None:
         return None
     numbers, plan = prepared
-    return native.shortcut(
-        plan, numbers, x.dtype, seen, definition.states, len(definition.outputs)
-    )
+    return native.shortcut(plan, numbers, x.dtype, seen, definition.states, len(definition.outputs))
