@@ -171,6 +171,10 @@ def _running(settings: Settings) -> Iterator[_Run]:
             f"{facts['cpu']}, {facts['threads']} threads, PyTorch {facts['torch']}, "
             f"call path in {facts['call_path']}, freed memory {heap}"
         )
+        if facts["load"] > machine.BUSY:
+            run.note(
+                f"the machine was busy (load {facts['load']:.1f}); if it still is, figures will be off"
+            )
         yield run
     if settings.as_json:
         print(json.dumps({"machine": facts, "rounds": settings.rounds} | run.found, indent=2))

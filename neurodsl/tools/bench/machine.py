@@ -14,6 +14,9 @@ import torch
 import neurodsl
 from neurodsl.build.errors import BuildError, ToolchainError
 
+BUSY = 0.8
+"""Processes that ran in the last minute, on average, from which on one cannot measure well."""
+
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1
 
 
@@ -22,6 +25,7 @@ def facts() -> dict[str, Any]:
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
