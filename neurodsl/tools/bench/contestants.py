@@ -128,7 +128,7 @@ def of_module(name: str, node: Any) -> Contestant:
 
 
 def torch_compiled(reference: Any) -> Contestant:
-    """The eager loop through torch.compile, backward by its own autograd."""
+    """The eager loop through torch.compile, backward by its own autograd; the surrogates break its graph."""
     step = torch.compile(lambda *inputs: reference.functional(inputs)[0][0], dynamic=False)
     return Contestant(COMPILED, _nothing, step, compiles=True)
 
