@@ -86,12 +86,53 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="*", default=["LIF"], help=FILE)
-    parser.add_argument("--rounds", type=positive, default=15)
+    flag = argparse.BooleanOptionalAction
+    parser.add_argument("files", metavar="FILE", nargs="*", help=f"{FILE} (default: LIF)")
     parser.add_argument(
-        "--compiled", action="store_true", help="also torch.compile of the eager loop"
+        "--shapes",
+        metavar="TxN,…",
+        type=shapes,
+        default=(),
+        help="time steps x neurons, as in 64x128,8x1048576",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
+    parser.add_argument("--threads", type=positive, help="of PyTorch and of the kernels")
+    dtypes = ("float32", "float64", "bfloat16", "float16")
+    parser.add_argument("--dtype", choices=dtypes, default="float32")
+    parser.add_argument("--peers", action=flag, default=True, help="SpikingJelly, if installed")
+    parser.add_argument("--reference", action=flag, default=True, help="the eager loop")
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="also LIF as two torch.compile'd graphs, forward and hand-written backward",
+    )
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="also torch.compile of the eager loop (minutes for many steps), and --split",
+    )
+    parser.add_argument(
+        "--compile-times",
+        action=flag,
+        default=True,
+        help="how long the file takes to compile from nothing",
+    )
+    parser.add_argument(
+        "--warm-heap",
+        action="store_true",
+        help="let freed memory stay in the process, so that nobody's outputs cost page faults",
+    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--fresh", action="store_true", help="each contestant in fresh processes (8x1048576)"
+    )
+    way.add_argument(
+        "--all", action="store_true", help="every library neuron's time per byte beside LIF's"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    form.add_argument("--markdown", action="store_true", help="tables in Markdown")
+    parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the ratios, too")
 
 
 def _list(parser: argparse.ArgumentParser) -> None:
@@ -166,6 +207,14 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def shapes(text: str) -> tuple[tuple[int, int], ...]:
+    """`64x128,16x8192` as pairs of time steps and neurons."""
+    found = re.findall(r"(?:^|,)\s*([1-9][0-9]*)x([1-9][0-9]*)\s*(?=,|$)", text, re.ASCII)
+    if not found or len(found) != text.count(",") + 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write steps x neurons as in 64x128,16x8192")
+    return tuple((int(steps), int(neurons)) for steps, neurons in found)
 
 
 def assignment(text: str) -> tuple[str, Any]:

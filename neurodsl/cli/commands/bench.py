@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 import argparse
+import os
+
+from neurodsl.cli.failures import UsageError
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure every neuron of the files given."""
+    """Measure every neuron of the files given, or the whole library."""
     from neurodsl.cli.sources import loadable
-    from neurodsl.tools.bench.command import run as bench
 
-    sources = [loadable(file) for file in arguments.files]
-    return bench(
-        sources, rounds=arguments.rounds, compiled=arguments.compiled, as_json=arguments.json
+    if arguments.all and (arguments.files or arguments.fresh):
+        raise UsageError("--all measures the library's neurons: it takes no FILE and no --fresh")
+    if arguments.plot is not None and (arguments.all or arguments.fresh):
+        raise UsageError("--plot goes with neither --all nor --fresh")
+    if arguments.plot is not None and not arguments.plot.absolute().parent.is_dir():
+        raise UsageError(f"--plot {arguments.plot}: there is no such folder")
+    _check_memory(arguments.shapes)
+    sources = [loadable(file) for file in arguments.files or ["LIF"]]
+    from neurodsl.tools.bench import command
+    from neurodsl.tools.bench.contestants import Choice
+
+    settings = command.Settings(
+        shapes=arguments.shapes,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        dtype=arguments.dtype,
+        choice=Choice(
+            reference=arguments.reference,
+            peers=arguments.peers,
+            compiled=arguments.compiled,
+            split=arguments.split or arguments.compiled,
+        ),
+        compile_times=arguments.compile_times,
+        fresh=arguments.fresh,
+        warm_heap=arguments.warm_heap,
+        as_json=arguments.json,
+        markdown=arguments.markdown,
+        plot=arguments.plot,
     )
+    return command.run_library(settings) if arguments.all else command.run(sources, settings)
+
+
+def _check_memory(shapes: tuple[tuple[int, int], ...]) -> None:
+    """The slowest rivals keep some twelve numbers a neuron-step."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return
+    for steps, neurons in shapes:
+        wanted = 48 * steps * neurons
+        if wanted > there:
+            raise UsageError(
+                f"--shapes {steps}x{neurons} takes about {wanted / 1e9:.3g} GB, "
+                f"and this machine has {there / 1e9:.3g}"
+            )

@@ -27,15 +27,21 @@ def noise(count: int, shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> 
     )
 
 
-def scaled(
-    unit: tuple[Tensor, ...],
-    run: Callable[[tuple[Tensor, ...]], tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
-) -> tuple[Tensor, ...]:
-    """The noise times the scale at which the rate of `run`'s spikes comes nearest to what is wanted.
+Run = Callable[[tuple[Tensor, ...]], tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
+"""Outputs and final states of given inputs."""
+
+
+def scaled(unit: tuple[Tensor, ...], run: Run) -> tuple[Tensor, ...]:
+    """The noise times `scale_for` it."""
+    scale = scale_for(unit, run)
+    return tuple(x * scale for x in unit)
+
+
+def scale_for(unit: tuple[Tensor, ...], run: Run) -> float:
+    """The scale of the noise at which the rate of `run`'s spikes comes nearest to what is wanted.
 
     The scales are tried on some neurons, and what is found is then tried on all: at a scale that makes a state grow
-    without bound nothing can be compared. Without spiking outputs the noise stays as it is. `run` gives outputs and
-    final states.
+    without bound nothing can be compared. Without spiking outputs it is 1.
     """
     some = tuple(x[..., :2000] for x in unit)
     distances: dict[float, float] = {}
@@ -45,10 +51,9 @@ def scaled(
         if rate is not None and _is_calm(states):
             distances[scale] = abs(rate - WANTED_RATE)
     for scale in sorted(distances, key=distances.__getitem__):
-        inputs = tuple(x * scale for x in unit)
-        if _is_calm(run(inputs)[1]):
-            return inputs
-    return unit
+        if _is_calm(run(tuple(x * scale for x in unit))[1]):
+            return scale
+    return 1.0
 
 
 def _is_calm(states: tuple[Tensor, ...]) -> bool:

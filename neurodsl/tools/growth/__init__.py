@@ -1,0 +1,1 @@
+"""`python -m neurodsl.tools.growth`: how time and memory grow with time steps and with neurons."""
