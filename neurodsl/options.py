@@ -22,8 +22,8 @@ class Options:
         default="auto",
         metadata={
             "choices": ("auto", "inputs", "membrane", "all", "bfloat16"),
-            "help": "what forward keeps for backward: the inputs, one cut of each step, the same in two bytes a value, or all "
-            "that backward reads",
+            "help": "what forward keeps for backward: the inputs, one cut of each step (bfloat16: in two bytes "
+            "a value), or all that backward reads",
         },
     )
     cuda_arch: tuple[str, ...] = field(
