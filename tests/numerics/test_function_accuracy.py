@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
+from neurodsl.csrc_gen.cpp.vector_functions import NAMES, vector_texts
 
 import neurodsl
-from neurodsl.csrc_gen.cpp.vector_functions import NAMES, vector_texts
 from neurodsl.sema.builtins import BUILTINS, ELEMENTARY
 
 ULPS = 2.5
