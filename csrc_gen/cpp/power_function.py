@@ -49,7 +49,8 @@ ALWAYS_INLINE double power_of_size(double size, double y) {{
     const double h = y * (((size > 0.0) & (size < INFINITY)) ? log : edge);
     exact_product(y, log, h_low);
     const bool inside = (h > of::lowest) & (h < of::highest);
-    const double clamped = h > of::highest ? of::highest : h < of::lowest ? of::lowest : h;
+    const double not_above = h > of::highest ? of::highest : h;
+    const double clamped = not_above < of::lowest ? of::lowest : not_above;
     const double h_rest = inside ? h_low + y * log_low : 0.0;
     std::uint64_t n;
     const double q = small_expm1(reduced(clamped, n));

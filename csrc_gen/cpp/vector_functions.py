@@ -198,7 +198,8 @@ _TEXTS: dict[str, tuple[tuple[str, ...], str]] = {
         (),
         """template <typename real> ALWAYS_INLINE real fn_exp(real x) {
     typedef format<real> of;
-    const real inside = x > of::highest ? real(of::highest) : x < of::lowest ? real(of::lowest) : x;
+    const real below = x > of::highest ? real(of::highest) : x;
+    const real inside = below < of::lowest ? real(of::lowest) : below;
     typename of::bits k;
     const real q = small_expm1(reduced(inside, k));
     const typename of::bits low = ((k + 2 * of::half) >> 1) - of::half;
