@@ -1,7 +1,8 @@
 """The language's functions in C++ and CUDA, as templates over `real`; only those that a file calls are printed.
 
 Each is within 4 units in the last place of the true value, or exact where the language promises it. NaN passes
-through all of them. `min`, `max`, `clip` and `relu` are selections.
+through all of them. `min`, `max`, `clip` and `relu` are selections. The CPU has most of the inexact ones from
+`cpp/vector_functions.py` instead.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ _BODIES: dict[str, tuple[str, str]] = {
     "log1p": ("real x", "return {std}log1p(x);"),
     "exprel": (
         "real x",
-        "const real e = {std}expm1(x);\n"
-        "    return x == real(0) ? real(1) : e == real(INFINITY) ? e : e / x;",
+        "const real half = {std}exp(x * real(0.5)), far = half == real(INFINITY) ? half : half / x * half;\n"
+        "    return x == real(0) ? real(1) : x > real(40) ? far : {std}expm1(x) / x;",
     ),
     "sqrt": ("real x", "return {std}sqrt(x);"),
     "rsqrt": ("real x", "return real(1) / {std}sqrt(x);"),
@@ -43,7 +44,11 @@ _BODIES: dict[str, tuple[str, str]] = {
     "tan": ("real x", "return {std}tan(x);"),
     "atan": ("real x", "return {std}atan(x);"),
     "erf": ("real x", "return {std}erf(x);"),
-    "sigmoid": ("real x", "return real(1) / (real(1) + {std}exp(-x));"),
+    "sigmoid": (
+        "real x",
+        "const real e = {std}exp(-{std}fabs(x));\n"
+        "    return (x >= real(0) ? real(1) : e) / (real(1) + e);",
+    ),
     "tanh": ("real x", "return {std}tanh(x);"),
     "softplus": (
         "real x",

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neurodsl.options import Options
 
@@ -54,14 +54,18 @@ def build_files(
         ToolchainError: there is no C++ compiler, or nvcc does not know an architecture that was asked for.
         FileExistsError: a library that neurodsl did not build is in the way, and `force` is not set.
     """
-    from neurodsl.build import cpu_library
+    from neurodsl.build import portable_library
 
     texts = {file.suffix: file.text for file in compilation.files}
-    flags: dict[str, list[str]] = json.loads(texts[".json"])["flags"]
+    manifest = json.loads(texts[".json"])
+    flags: dict[str, list[str]] = manifest["flags"]
     stem = compilation.stem
-    source = texts[".cpp"] + _library_mark(compilation.fingerprint)
+    mark = _library_mark(compilation.fingerprint)
+    library = portable_library(
+        texts[".cpp"], cpu_symbols(manifest), flags["cxx"], stem=stem, once=mark
+    )
     made = {
-        folder / f"lib{stem}.so": cpu_library(source, flags["cxx"], stem=stem, portable=True),
+        folder / f"lib{stem}.so": library,
         **_cubins(texts.get(".cu"), flags["nvcc"], folder, stem, options),
     }
     if not force:
@@ -69,6 +73,18 @@ def build_files(
     for path, built in made.items():
         write_atomically(path, built.read_bytes(), executable=path.suffix == ".so")
     return tuple(made)
+
+
+def cpu_symbols(manifest: dict[str, Any]) -> list[str]:
+    """The C functions of the CPU library, in order: each kernel, and its form that takes slots."""
+    found: dict[str, None] = {}
+    for neuron in manifest["neurons"].values():
+        variants = [variant["kernels"] for variant in neuron.get("variants", ())]
+        for kernels in (neuron["kernels"], *variants, neuron.get("stencil", ())):
+            for entry in kernels:
+                if entry["target"] == "cpp":
+                    found |= {entry["symbol"]: None, f"{entry['symbol']}_slots": None}
+    return list(found)
 
 
 def _library_mark(fingerprint: str) -> str:

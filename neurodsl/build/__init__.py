@@ -1,13 +1,13 @@
 """From generated texts to what the machine runs: compilers, ninja, and a cache of what was built.
 
-`cpu_library` and `cubin` compile a text, `module_folder` keeps generated modules. All three answer from a
-content-addressed cache where they can. Neither torch nor the compiler's own stages are imported here.
+`cpu_library`, `portable_library` and `cubin` compile a text, `module_folder` keeps generated modules. All answer from
+a content-addressed cache where they can. Neither torch nor the compiler's own stages are imported here.
 """
 
 from __future__ import annotations
 
 from neurodsl.build.errors import BuildError, CacheError, ToolchainError
-from neurodsl.build.libraries import cpu_library, cubin, module_folder
+from neurodsl.build.libraries import cpu_library, cubin, module_folder, portable_library
 
 __all__ = [
     "BuildError",
@@ -16,4 +16,5 @@ __all__ = [
     "cpu_library",
     "cubin",
     "module_folder",
+    "portable_library",
 ]

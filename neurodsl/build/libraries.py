@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from neurodsl.build import cache, ninja
+from neurodsl.build import cache, ninja, variants
 from neurodsl.build.errors import BuildError, ToolchainError
 from neurodsl.build.ninja import Edge
 from neurodsl.build.toolchain import (
@@ -24,13 +26,16 @@ from neurodsl.build.toolchain import (
 CXX_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-w")
 """For every CPU library. The caller adds what strict results need (the manifest's `flags`)."""
 
+GXX_FLAGS = ("-fno-tree-pre", "-fno-thread-jumps")
+"""For g++: these passes make branches of selections, and loops with branches become no vectors."""
+
 NVCC_FLAGS = ("-std=c++17", "-O3", "-w")
 
 CXX_PROBE = '#include <cmath>\n#include <cstdint>\n#include <cstdlib>\nextern "C" int probe() { return 0; }\n'
 CUDA_PROBE = 'extern "C" __global__ void probe() {}\n'
 
 
-def cpu_library(source: str, flags: Sequence[str], *, stem: str, portable: bool = False) -> Path:
+def cpu_library(source: str, flags: Sequence[str], *, stem: str) -> Path:
     """The shared library of a C++ text, compiled for this machine or taken from the cache.
 
     OpenMP's functions are left undefined: whoever loads the library provides the runtime that PyTorch already runs,
@@ -40,8 +45,6 @@ def cpu_library(source: str, flags: Sequence[str], *, stem: str, portable: bool 
         source: the text of one C++ file.
         flags: added to the compiler's command line, after CXX_FLAGS.
         stem: the file is named `lib<stem>.so`.
-        portable: for any machine of this architecture with the instruction sets of the last ten years, not for this
-            very CPU.
 
     Raises:
         ToolchainError: no compiler or no ninja, or the compiler cannot compile anything.
@@ -49,22 +52,88 @@ def cpu_library(source: str, flags: Sequence[str], *, stem: str, portable: bool 
     """
     compiler = cxx_compiler()
     safe = _safe(stem)
-    tuning = _portable_tuning() if portable else _native_tuning(compiler)
-    options = [*CXX_FLAGS, *tuning, *_openmp(compiler), *flags]
+    part = Part(safe, source, (*_common(compiler), *_native_tuning(), *flags))
+    return _library(safe, [part], compiler, cpu_fingerprint())
+
+
+def portable_library(
+    source: str, symbols: Sequence[str], flags: Sequence[str], *, stem: str, once: str = ""
+) -> Path:
+    """The shared library of a C++ text for every machine of this architecture, made or taken from the cache.
+
+    On x86-64 it holds each kernel for every one of `variants.LEVELS`, and takes the best that the CPU has when it is
+    loaded. Elsewhere it holds each once, for the architecture's common instruction set.
+
+    Args:
+        source: the text of one C++ file.
+        symbols: the C functions that it defines.
+        flags: added to the compiler's command line, after CXX_FLAGS.
+        stem: the file is named `lib<stem>.so`.
+        once: C++ text that is compiled into the library once, beside the kernels.
+
+    Raises:
+        ToolchainError: no compiler or no ninja, or the compiler cannot compile anything.
+        BuildError: the compiler refused the text.
+    """
+    compiler = cxx_compiler()
+    safe = _safe(stem)
+    options = (*_common(compiler), *flags)
+    levels = variants.levels_here()
+    if not levels:
+        return _library(safe, [Part(safe, source + once, options)], compiler, "portable")
+    # the linker keeps the first of equal inline functions: that of the lowest level
+    parts = [
+        Part(
+            f"{safe}.{level.suffix}",
+            variants.renaming_text(symbols, level) + source,
+            (*options, *level.flags),
+        )
+        for level in reversed(levels)
+    ]
+    choice = Part(f"{safe}.choice", variants.choice_text(symbols, levels) + once, options)
+    return _library(safe, [*parts, choice], compiler, "portable")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One text of a library: the name of its file without the suffix, and how it is compiled."""
+
+    name: str
+    text: str
+    options: tuple[str, ...]
+
+
+def _library(safe: str, parts: Sequence[Part], compiler: Compiler, cpu: str) -> Path:
+    """The library of these parts, linked in this order; they are compiled at once."""
     name = f"lib{safe}.so"
 
     def make(folder: Path) -> None:
-        compile_it = (*compiler.command, *options, "-c", f"{safe}.cpp", "-o", f"{safe}.o")
-        link_it = (*compiler.command, "-shared", "-Wl,--as-needed", f"{safe}.o", "-o", name)
         edges = [
-            Edge(f"{safe}.o", (f"{safe}.cpp",), compile_it),
-            Edge(name, (f"{safe}.o",), link_it),
+            Edge(
+                f"{part.name}.o",
+                (f"{part.name}.cpp",),
+                (
+                    *compiler.command,
+                    *part.options,
+                    "-c",
+                    f"{part.name}.cpp",
+                    "-o",
+                    f"{part.name}.o",
+                ),
+            )
+            for part in parts
         ]
-        _build(folder, f"{safe}.cpp", source, edges, compiler, (CXX_PROBE, CXX_REMEDY))
-        (folder / f"{safe}.o").unlink()
+        objects = tuple(edge.output for edge in edges)
+        link = (*compiler.command, "-shared", "-Wl,--as-needed", *objects, "-o", name)
+        texts = {f"{part.name}.cpp": part.text for part in parts}
+        _build(
+            folder, texts, [*edges, Edge(name, objects, link)], compiler, (CXX_PROBE, CXX_REMEDY)
+        )
+        for built in objects:
+            (folder / built).unlink()
 
-    cpu = "portable" if portable else cpu_fingerprint()
-    key = cache.digest("cpu", source, options, compiler.command, compiler.version, cpu, name)
+    listed = [[part.name, part.text, *part.options] for part in parts]
+    key = cache.digest("cpu", listed, compiler.command, compiler.version, cpu, name)
     return cache.entry("cpu", key, make) / name
 
 
@@ -83,7 +152,7 @@ def cubin(source: str, flags: Sequence[str], arch: str, *, stem: str = "kernels"
     def make(folder: Path) -> None:
         command = (*compiler.command, *options, f"{safe}.cu", "-o", name)
         edges = [Edge(name, (f"{safe}.cu",), command)]
-        _build(folder, f"{safe}.cu", source, edges, compiler, (CUDA_PROBE, NVCC_REMEDY))
+        _build(folder, {f"{safe}.cu": source}, edges, compiler, (CUDA_PROBE, NVCC_REMEDY))
 
     key = cache.digest("cubin", source, options, compiler.command, compiler.version, name)
     return cache.entry("cubin", key, make) / name
@@ -105,20 +174,22 @@ def module_folder(fingerprint: str, generate: Callable[[], dict[str, str]]) -> P
 
 def _build(
     folder: Path,
-    name: str,
-    source: str,
+    texts: dict[str, str],
     edges: Sequence[Edge],
     compiler: Compiler,
     probe: tuple[str, str],
 ) -> None:
     """Compile in `folder`. If it fails, find out whose fault it is by compiling next to nothing in the same way."""
-    (folder / name).write_bytes(source.encode("utf-8"))
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode("utf-8"))
     output = ninja.run(folder, edges)
     if output is None:
         return
     probe_text, remedy = probe
     with tempfile.TemporaryDirectory(prefix="neurodsl-probe-") as scratch:
-        (Path(scratch) / name).write_text(probe_text, encoding="utf-8")
+        for place, name in enumerate(texts):
+            probe_of_part = probe_text.replace("probe", f"probe_{place}")
+            (Path(scratch) / name).write_text(probe_of_part, encoding="utf-8")
         probe_output = ninja.run(Path(scratch), edges)
     if probe_output is not None:
         raise ToolchainError(
@@ -131,18 +202,19 @@ def _build(
     raise BuildError(compiler.name, kept, output)
 
 
-def _native_tuning(compiler: Compiler) -> list[str]:
+def _native_tuning() -> list[str]:
+    chosen = os.environ.get(variants.VARIABLE, "")
+    if chosen and variants.levels_here():
+        return [*variants.level_named(chosen).flags]
     wide = ["-mprefer-vector-width=512"] if "avx512f" in cpu_features() else []
     return ["-march=native", *wide]
 
 
-def _portable_tuning() -> list[str]:
-    return ["-march=x86-64-v3"] if {"avx2", "fma", "bmi2"} <= cpu_features() else []
-
-
-def _openmp(compiler: Compiler) -> list[str]:
-    """PyTorch's own runtime on Linux is GNU's, which clang cannot call: with clang the kernels run on one thread."""
-    return ["-fopenmp"] if compiler.kind == "g++" else ["-fopenmp-simd"]
+def _common(compiler: Compiler) -> tuple[str, ...]:
+    """Flags of every level. PyTorch's own runtime on Linux is GNU's, which clang cannot call: one thread then."""
+    if compiler.kind == "g++":
+        return (*CXX_FLAGS, *GXX_FLAGS, "-fopenmp")
+    return (*CXX_FLAGS, "-fopenmp-simd")
 
 
 def _safe(stem: str) -> str:

@@ -21,6 +21,7 @@ from neurodsl.build.toolchain import (
     find_nvcc,
     ninja_program,
 )
+from neurodsl.build.variants import levels_here
 from neurodsl.version import __version__
 
 PROBE = """
@@ -113,7 +114,11 @@ def _megabytes(folder: Path) -> str:
 
 def _processor() -> Finding:
     shown = [name for name in ("avx2", "fma", "avx512f", "asimd", "sve") if name in cpu_features()]
-    return Finding("processor", State.OK, " ".join([platform.machine(), *shown]))
+    detail = " ".join([platform.machine(), *shown])
+    level = next((one for one in levels_here() if one.runs_with(cpu_features())), None)
+    if level is not None:
+        detail += f"; libraries of --build run their kernels for {level.name}"
+    return Finding("processor", State.OK, detail)
 
 
 def _trial_build() -> Iterator[Finding]:
