@@ -60,7 +60,7 @@ class Packer:
     """The hooks of one `with` block, and what has been packed in it."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, tuple[StorageWeakRef, weakref.ref[Bits] | None]] = {}
+        self._known: dict[Any, tuple[Any, weakref.ref[Bits] | None]] = {}
         self._lock = threading.Lock()
 
     def pack(self, tensor: Tensor) -> Any:
@@ -68,7 +68,7 @@ class Packer:
         if not _worth(tensor):
             return tensor
         first, count = _stretch(tensor)
-        storage = StorageWeakRef(tensor.untyped_storage())
+        storage = _weak(tensor)
         key = (storage.cdata, tensor._version, tensor.dtype, first, count)
         with self._lock:
             known = self._known.get(key)
@@ -83,7 +83,7 @@ class Packer:
                 self._known[key] = (storage, None if bits is None else weakref.ref(bits))
                 if len(self._known) > 256:
                     self._forget()
-        return tensor if bits is None else Saved(bits, tensor, tensor.storage_offset() - first)
+        return tensor if bits is None else Saved(bits, tensor, int(tensor.storage_offset()) - first)
 
     def unpack(self, kept: Any) -> Tensor:
         """The tensor that was saved."""
@@ -152,10 +152,14 @@ def _worth(tensor: Tensor) -> bool:
     )
 
 
+def _weak(tensor: Tensor) -> Any:
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
+
 def _stretch(tensor: Tensor) -> tuple[int, int]:
     """The first element of the storage that a tensor reaches, and how many there are up to its last."""
     sizes = zip(tensor.shape, tensor.stride(), strict=True)
-    return tensor.storage_offset(), 1 + sum((size - 1) * stride for size, stride in sizes)
+    return int(tensor.storage_offset()), 1 + sum((size - 1) * stride for size, stride in sizes)
 
 
 def _pack(tensor: Tensor, first: int, count: int) -> Bits | None:

@@ -149,8 +149,9 @@ def _with_gradient(value: Any, model: nn.Module) -> Any:
 
 def _reset(model: nn.Module) -> None:
     for module in model.modules():
-        if hasattr(module, "reset"):
-            module.reset()
+        forget: Any = getattr(module, "reset", None)
+        if callable(forget):
+            forget()
 
 
 def _same(kept: Any) -> Any:
