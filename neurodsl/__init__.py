@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neurodsl.diagnostics import CompileError
     from neurodsl.files import CompileResult, compile_file
     from neurodsl.loading import load
-    from neurodsl.memory import PackedSpikes, compress_spikes, memory_report
+    from neurodsl.memory import PackedSpikes, checkpoint, compress_spikes, memory_report
     from neurodsl.native import build_native, empty_cache, set_pool_limit
     from neurodsl.tools.nir import from_nir, to_nir
 
@@ -31,6 +31,7 @@ __all__ = [
     "ToolchainError",
     "__version__",
     "build_native",
+    "checkpoint",
     "compile_file",
     "compress_spikes",
     "empty_cache",
@@ -48,6 +49,7 @@ _HOME = {
     "PackedSpikes": "neurodsl.memory",
     "ToolchainError": "neurodsl.build",
     "build_native": "neurodsl.native",
+    "checkpoint": "neurodsl.memory",
     "compile_file": "neurodsl.files",
     "compress_spikes": "neurodsl.memory",
     "empty_cache": "neurodsl.native",

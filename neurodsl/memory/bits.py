@@ -10,6 +10,8 @@ from torch import Tensor
 from neurodsl.native import extension
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
+PROBE = 4096
+"""Elements that PyTorch looks at first: most tensors that are no spikes are given up there."""
 _WEIGHTS = tuple(1 << place for place in range(8))
 
 
@@ -20,9 +22,9 @@ def pack_bits(values: Tensor) -> Tensor | None:
         bits: Tensor | None = native.pack_bits(values)
         return bits
     flat = values.reshape(-1)
-    ones = flat == 1
-    if not bool((ones | ((flat == 0) & ~torch.signbit(flat))).all()):
+    if not _are_binary(flat[:PROBE]) or not _are_binary(flat[PROBE:]):
         return None
+    ones = flat == 1
     size = (flat.numel() + 7) // 8
     padded = ones.new_zeros(8 * size)
     padded[: flat.numel()] = ones
@@ -30,12 +32,15 @@ def pack_bits(values: Tensor) -> Tensor | None:
     return (padded.view(size, 8) * weights).sum(1, dtype=torch.uint8)
 
 
+def _are_binary(flat: Tensor) -> bool:
+    return bool(((flat == 1) | ((flat == 0) & ~torch.signbit(flat))).all())
+
+
 def unpack_bits(bits: Tensor, first: int, count: int, dtype: torch.dtype) -> Tensor:
     """`[count]` zeros and ones: the elements from `first` on."""
     native = extension() if bits.is_cpu else None
     if native is not None:
-        made = torch.empty(count, dtype=dtype)
-        native.unpack_bits(bits, first, made)
+        made: Tensor = native.unpack_bits(bits, first, count, dtype)
         return made
     begin, end = first // 8, (first + count + 7) // 8
     places = torch.arange(8, dtype=torch.uint8, device=bits.device)
@@ -47,7 +52,17 @@ class PackedSpikes:
     """Spikes of any shape at one bit each. Made by `PackedSpikes.pack` or by a neuron with `spikes="bits"`."""
 
     def __init__(self, bits: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
-        """`bits` as `pack_bits` makes them; `dtype` that of the tensor they stand for."""
+        """`bits` as `pack_bits` makes them; `dtype` that of the tensor they stand for.
+
+        Raises:
+            ValueError: they are not as many as the shape wants.
+        """
+        size = (torch.Size(shape).numel() + 7) // 8
+        if bits.dtype is not torch.uint8 or bits.shape != (size,):
+            found = f"{str(bits.dtype).removeprefix('torch.')} {tuple(bits.shape)}"
+            raise ValueError(
+                f"bits are {found}; spikes of shape {tuple(shape)} want uint8 ({size},)"
+            )
         self.bits, self.shape, self.dtype = bits, torch.Size(shape), dtype
 
     @classmethod
@@ -67,9 +82,10 @@ class PackedSpikes:
         return cls(bits, spikes.shape, spikes.dtype)
 
     def unpack(self, dtype: torch.dtype | None = None) -> Tensor:
-        """The tensor `shape`, of its own type or of `dtype`."""
-        count = self.shape.numel()
-        return unpack_bits(self.bits, 0, count, dtype or self.dtype).view(self.shape)
+        """The tensor `shape`, of its own type or of `dtype`, whatever type of numbers or truth values that is."""
+        wanted = dtype or self.dtype
+        made = wanted if wanted in DTYPES else torch.uint8
+        return unpack_bits(self.bits, 0, self.shape.numel(), made).view(self.shape).to(wanted)
 
     @property
     def nbytes(self) -> int:

@@ -2,9 +2,8 @@
 
 Whatever a layer saves, Linear, convolution, normalisation, pooling, is looked at when it is saved: a floating-point
 tensor whose every element is exactly 0 or 1 is kept as bits and made anew when backward asks for it, so gradients are
-the same to the bit. A tensor that is no spikes is given up at its first other value. What several layers keep of one
-tensor is packed once: storages are told apart by a weak reference that lives as long as its entry, and by their
-version, so an address that was freed and used again, or a tensor written to in between, is never taken for another.
+the same to the bit. A tensor that is no spikes is given up at its first other value. Nothing is concluded from where a
+tensor lies or what it held before: what several layers keep of one tensor is shared because its bits are equal.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from neurodsl.memory.bits import DTYPES, pack_bits, unpack_bits
 
@@ -31,81 +29,106 @@ class Bits:
 
     def __init__(self, bits: Tensor, count: int, dtype: torch.dtype) -> None:
         self.bits, self.count, self.dtype = bits, count, dtype
-        self._made: weakref.ref[Tensor] | None = None
+        self._made: weakref.ref[torch.UntypedStorage] | None = None
 
     def floats(self) -> Tensor:
         """`[count]` zeros and ones."""
-        made = self._made() if self._made is not None else None
-        if made is None or made._version:
-            made = unpack_bits(self.bits, 0, self.count, self.dtype)
-            self._made = weakref.ref(made)
+        storage = self._made() if self._made is not None else None
+        if storage is not None:
+            return torch.empty(0, dtype=self.dtype, device=storage.device).set_(storage)
+        made = unpack_bits(self.bits, 0, self.count, self.dtype)
+        self._made = weakref.ref(made.untyped_storage())
         return made
 
 
-class Saved:
+class Packed:
     """A saved tensor as a view of bits."""
 
-    __slots__ = ("bits", "offset", "shape", "strides")
+    __slots__ = ("bits", "shape", "strides")
 
-    def __init__(self, bits: Bits, tensor: Tensor, offset: int) -> None:
-        self.bits, self.offset = bits, offset
-        self.shape, self.strides = tensor.shape, tensor.stride()
+    def __init__(self, bits: Bits, tensor: Tensor) -> None:
+        self.bits, self.shape, self.strides = bits, tensor.shape, tensor.stride()
 
     def tensor(self) -> Tensor:
         """The tensor that was saved."""
-        return torch.as_strided(self.bits.floats(), self.shape, self.strides, self.offset)
+        return torch.as_strided(self.bits.floats(), self.shape, self.strides, 0)
+
+
+class Unpacked:
+    """A saved tensor as it is. PyTorch does not look after those that pass through hooks, so its version is kept."""
+
+    __slots__ = ("_tensor", "_version")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self._version = tensor, tensor._version
+
+    def tensor(self) -> Tensor:
+        """The tensor that was saved.
+
+        Raises:
+            RuntimeError: it has been written to since.
+        """
+        found = self._tensor._version
+        if found != self._version:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[{self._tensor.type()} {list(self._tensor.shape)}] is at version {found}; expected version "
+                f"{self._version} instead. Hint: without neurodsl.compress_spikes(), PyTorch names the operation."
+            )
+        return self._tensor
 
 
 class Packer:
-    """The hooks of one `with` block, and what has been packed in it."""
+    """The hooks of one `with` block, and the bits that were made in it and are still needed."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, tuple[StorageWeakRef, weakref.ref[Bits] | None]] = {}
+        self._known: weakref.WeakValueDictionary[Any, Bits] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def pack(self, tensor: Tensor) -> Any:
+    def pack(self, tensor: Tensor) -> Packed | Unpacked:
         """What is kept instead of a tensor."""
-        if not _worth(tensor):
-            return tensor
-        first, count = _stretch(tensor)
-        storage = StorageWeakRef(tensor.untyped_storage())
-        key = (storage.cdata, tensor._version, tensor.dtype, first, count)
+        count = _stretch(tensor) if _may_be_spikes(tensor) else 0
+        if (
+            not SMALLEST <= count <= 2 * tensor.numel()
+        ):  # more: a sparse view, such as every tenth column
+            return Unpacked(tensor)
+        with torch.no_grad():
+            flat = torch.as_strided(tensor.detach(), (count,), (1,), tensor.storage_offset())
+            bits = pack_bits(flat)
+        if bits is None:
+            return Unpacked(tensor)
+        key = (tensor.device, tensor.data_ptr(), tensor.dtype, count)
         with self._lock:
             known = self._known.get(key)
-        bits: Bits | None = None
-        if known is not None and not known[0].expired():
-            if known[1] is None:
-                return tensor
-            bits = known[1]()
-        if bits is None:
-            bits = _pack(tensor, first, count)
-            with self._lock:
-                self._known[key] = (storage, None if bits is None else weakref.ref(bits))
-                if len(self._known) > 256:
-                    self._forget()
-        return tensor if bits is None else Saved(bits, tensor, tensor.storage_offset() - first)
+            if known is None or not torch.equal(known.bits, bits):
+                known = self._known[key] = Bits(bits, count, tensor.dtype)
+        return Packed(known, tensor)
 
-    def unpack(self, kept: Any) -> Tensor:
+    def unpack(self, kept: Packed | Unpacked) -> Tensor:
         """The tensor that was saved."""
-        return kept.tensor() if isinstance(kept, Saved) else kept
-
-    def _forget(self) -> None:
-        self._known = {k: v for k, v in self._known.items() if not v[0].expired()}
+        return kept.tensor()
 
 
 class compress_spikes:  # noqa: N801
     """Keep spikes as bits for backward: `with neurodsl.compress_spikes(): loss = f(model(x))`, or a module wrapped.
 
-    Backward may be inside or outside of the block. Gradients are the same to the bit. Works under autocast, with
-    `torch.utils.checkpoint` (what a checkpoint recomputes is not saved in the first place) and DDP. Graphs that
-    `torch.compile` has made keep what its own planner chooses: nothing is compressed within them.
+    Backward may be inside or outside of the block. Gradients are the same to the bit. A tensor that was written to
+    after it was saved is an error, as without the block, unless it was kept as bits: they are a copy of what it was.
+    Works under autocast, with checkpoints and DDP, and around what `torch.compile` has made: `with` inside of it breaks
+    the graph, and a wrapped module is compiled as if it were not wrapped.
 
         model = neurodsl.compress_spikes(model)    # a module whose every forward pass runs in such a block
     """
 
     def __new__(cls, module: nn.Module | None = None) -> Any:
         """A block; with a module, a module."""
-        return super().__new__(cls) if module is None else CompressedSpikes(module)
+        if module is None:
+            return super().__new__(cls)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"compress_spikes takes a module, or nothing where it is a `with` block; not {type(module).__name__}"
+            )
+        return CompressedSpikes(module)
 
     def __init__(self, module: nn.Module | None = None) -> None:
         self._hooks: list[Any] = []
@@ -127,21 +150,22 @@ class compress_spikes:  # noqa: N801
 
 
 class CompressedSpikes(nn.Module):
-    """A module whose forward passes keep spikes as bits."""
+    """A module whose forward passes keep spikes as bits while `compressing` is true."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
+        self.compressing = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """As the module's."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not self.compressing:
             return self.module(*args, **kwargs)
         with compress_spikes():
             return self.module(*args, **kwargs)
 
 
-def _worth(tensor: Tensor) -> bool:
+def _may_be_spikes(tensor: Tensor) -> bool:
     return (
         tensor.numel() >= SMALLEST
         and tensor.dtype in DTYPES
@@ -152,15 +176,7 @@ def _worth(tensor: Tensor) -> bool:
     )
 
 
-def _stretch(tensor: Tensor) -> tuple[int, int]:
-    """The first element of the storage that a tensor reaches, and how many there are up to its last."""
+def _stretch(tensor: Tensor) -> int:
+    """Elements of the storage from a tensor's first to its last."""
     sizes = zip(tensor.shape, tensor.stride(), strict=True)
-    return tensor.storage_offset(), 1 + sum((size - 1) * stride for size, stride in sizes)
-
-
-def _pack(tensor: Tensor, first: int, count: int) -> Bits | None:
-    if count > 2 * tensor.numel() + 64:
-        return None  # a sparse view, such as every tenth column
-    with torch.no_grad():
-        bits = pack_bits(torch.as_strided(tensor.detach(), (count,), (1,), first))
-    return None if bits is None else Bits(bits, count, tensor.dtype)
+    return 1 + sum((size - 1) * stride for size, stride in sizes)

@@ -119,7 +119,7 @@ def _load(path: Path) -> None:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
-    module.pool_limit(getattr(_State, "limit", _default_limit()))  # type: ignore[attr-defined]
+    module.pool_limit(getattr(_State, "limit", _default_limit()))
     _State.module = module
 
 

@@ -29,26 +29,33 @@ template <typename pattern> static inline bool pack_word(const pattern* from, pa
 }
 
 template <typename pattern> static inline void unpack_word(uint64_t word, pattern one, pattern* to) {
-    for (int i = 0; i < WORD; ++i) to[i] = word >> i & 1 ? one : pattern(0);
+    for (int i = 0; i < WORD; ++i) to[i] = pattern(pattern(0) - pattern(word >> i & 1)) & one;
 }
 
-#if defined(__AVX512F__)
-template <> inline bool pack_word<uint32_t>(const uint32_t* from, uint32_t one, uint64_t& word) {
-    const __m512i ones = _mm512_set1_epi32(int(one));
-    uint64_t bits = 0, zeros = 0;
-    for (int i = 0; i < 4; ++i) {
-        const __m512i part = _mm512_loadu_si512(from + 16 * i);
-        bits |= uint64_t(_mm512_cmpeq_epi32_mask(part, ones)) << (16 * i);
-        zeros |= uint64_t(_mm512_testn_epi32_mask(part, part)) << (16 * i);
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+// The same, a register of 512 bits at a time: `bits` is the width of an element, `places` how many a register holds.
+#define NEURODSL_WORD(bits, places)                                                                              \
+    template <> inline bool pack_word<uint##bits##_t>(const uint##bits##_t* from, uint##bits##_t one, uint64_t& word) { \
+        const __m512i ones = _mm512_set1_epi##bits(one);                                                         \
+        uint64_t found = 0, zeros = 0;                                                                           \
+        for (int i = 0; i < WORD / places; ++i) {                                                                \
+            const __m512i part = _mm512_loadu_si512(from + places * i);                                          \
+            found |= uint64_t(_mm512_cmpeq_epi##bits##_mask(part, ones)) << (places * i);                        \
+            zeros |= uint64_t(_mm512_testn_epi##bits##_mask(part, part)) << (places * i);                        \
+        }                                                                                                        \
+        word = found;                                                                                            \
+        return (found | zeros) == ~uint64_t(0);                                                                  \
+    }                                                                                                            \
+    template <> inline void unpack_word<uint##bits##_t>(uint64_t word, uint##bits##_t one, uint##bits##_t* to) { \
+        for (int i = 0; i < WORD / places; ++i)                                                                  \
+            _mm512_storeu_si512(                                                                                 \
+                to + places * i, _mm512_maskz_set1_epi##bits(__mmask##places(word >> (places * i)), one));       \
     }
-    word = bits;
-    return (bits | zeros) == ~uint64_t(0);
-}
-
-template <> inline void unpack_word<uint32_t>(uint64_t word, uint32_t one, uint32_t* to) {
-    for (int i = 0; i < 4; ++i)
-        _mm512_storeu_si512(to + 16 * i, _mm512_maskz_set1_epi32(__mmask16(word >> (16 * i)), int(one)));
-}
+NEURODSL_WORD(8, 64)
+NEURODSL_WORD(16, 32)
+NEURODSL_WORD(32, 16)
+NEURODSL_WORD(64, 8)
+#undef NEURODSL_WORD
 #endif
 
 template <typename pattern> static bool pack(const pattern* from, int64_t count, pattern one, uint8_t* to) {

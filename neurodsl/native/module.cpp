@@ -154,23 +154,27 @@ static PyObject* pack_bits(PyObject*, PyObject* given) {
     END_HANDLE_TH_ERRORS
 }
 
-// unpack_bits(bits, first, tensor): fill the tensor with the elements from the first on.
+// unpack_bits(bits, first, count, dtype): a tensor of the elements from the first on.
 static PyObject* unpack_bits(PyObject*, PyObject* args) {
     HANDLE_TH_ERRORS
-    PyObject *bits, *made;
-    long long first;
-    if (!PyArg_ParseTuple(args, "OLO", &bits, &first, &made)) return nullptr;
-    TORCH_CHECK_TYPE(THPVariable_Check(bits) && THPVariable_Check(made), "unpack_bits: not tensors");
-    const Tensor from = THPVariable_Unpack(bits), to = THPVariable_Unpack(made);
+    PyObject *bits, *dtype;
+    long long first, count;
+    if (!PyArg_ParseTuple(args, "OLLO", &bits, &first, &count, &dtype)) return nullptr;
+    TORCH_CHECK_TYPE(THPVariable_Check(bits) && THPDtype_Check(dtype), "unpack_bits(bits, first, count, dtype)");
+    const Tensor from = THPVariable_Unpack(bits);
+    const at::ScalarType type = reinterpret_cast<THPDtype*>(dtype)->scalar_type;
     TORCH_CHECK(
-        from.is_cpu() && from.is_contiguous() && from.scalar_type() == at::kByte && to.is_contiguous() &&
-            one_of(to.scalar_type()) && first >= 0 && first + to.numel() <= from.numel() * 8,
+        from.is_cpu() && from.is_contiguous() && from.scalar_type() == at::kByte && one_of(type) && first >= 0 &&
+            count >= 0 && first + count <= from.numel() * 8,
         "unpack_bits: sizes or types do not fit");
+    Tensor made;
     {
         pybind11::gil_scoped_release released;
-        unpack_tensor(from.const_data_ptr<uint8_t>(), first, to);
+        at::AutoDispatchBelowADInplaceOrView below;
+        made = empty({count}, type);
+        unpack_tensor(from.const_data_ptr<uint8_t>(), first, made);
     }
-    Py_RETURN_NONE;
+    return THPVariable_Wrap(made);
     END_HANDLE_TH_ERRORS
 }
 
@@ -190,7 +194,7 @@ static PyMethodDef METHODS[] = {
     {"shortcut", shortcut, METH_VARARGS, "The shortest way of a module's calls."},
     {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run)), METH_FASTCALL, "Run, and note for backward."},
     {"pack_bits", pack_bits, METH_O, "Bits of a tensor of zeros and ones."},
-    {"unpack_bits", unpack_bits, METH_VARARGS, "Zeros and ones of bits."},
+    {"unpack_bits", unpack_bits, METH_VARARGS, "A tensor of zeros and ones, of bits."},
     {"empty_pool", empty_pool, METH_NOARGS, "Give back what is kept; its bytes."},
     {"pool_bytes", pool_bytes, METH_NOARGS, "Bytes kept to be handed out again."},
     {"pool_limit", pool_limit, METH_O, "Keep at most so many bytes."},

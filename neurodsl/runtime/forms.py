@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from neurodsl.memory.aside import put_states, states_of
 from neurodsl.memory.bits import PackedSpikes, pack_bits
 from neurodsl.runtime.errors import UnsupportedError
 
 STRETCH_BYTES = 1 << 20
+"""Of one input: what runs at once."""
 
 
 def in_form(node: Any, inputs: tuple[Tensor, ...]) -> Any:
@@ -18,7 +21,7 @@ def in_form(node: Any, inputs: tuple[Tensor, ...]) -> Any:
 
     Raises:
         UnsupportedError: a gradient would be wanted.
-        ValueError: an output is no spikes.
+        ValueError: an output is no spikes; the states are as they were before.
     """
     wanting = [*inputs, *node.parameters()]
     if torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in wanting):
@@ -26,55 +29,65 @@ def in_form(node: Any, inputs: tuple[Tensor, ...]) -> Any:
             f"{node.definition.name}: spikes={node.spikes!r} carries no gradient; call it under torch.no_grad(), or "
             "use neurodsl.compress_spikes() to train with spikes of one bit"
         )
-    if node.step_mode == "s" or node.record or not inputs or inputs[0].dim() < 2:
-        return _joined(node, [node._forward(*inputs)])
-    x = inputs[0]
-    rows = max(1, x[:1].numel() * x.element_size())
-    steps = max(8, STRETCH_BYTES // rows // 8 * 8)
-    parts = [
-        _narrow(node, node._forward(*(given[at : at + steps] for given in inputs)))
-        for at in range(0, max(len(x), 1), steps)
-    ]
-    return _joined(node, parts)
+    before = states_of(node)
+    try:
+        made = _run(node, inputs)
+    except ValueError:
+        put_states(before)
+        raise
+    return made[0] if len(made) == 1 else tuple(made)
 
 
-def _narrow(node: Any, outputs: Any) -> Any:
-    every = outputs if isinstance(outputs, tuple) else (outputs,)
-    return tuple(_narrowed(node, output) for output in every)
+def _run(node: Any, inputs: tuple[Tensor, ...]) -> list[Any]:
+    steps = _steps_at_once(inputs[0]) if _can_be_parted(node, inputs) else None
+    if steps is None:
+        parts = [[_packed(node, output) for output in _outputs(node, inputs)]]
+    else:
+        parts = [
+            [_packed(node, y) for y in _outputs(node, tuple(x[at : at + steps] for x in inputs))]
+            for at in range(0, len(inputs[0]), steps)
+        ]
+    whole = [_joined(stretches) for stretches in zip(*parts, strict=True)]
+    return whole if node.spikes == "bits" else [one.unpack(torch.uint8) for one in whole]
 
 
-def _narrowed(node: Any, output: Any) -> Any:
-    if not isinstance(output, Tensor):
-        return output
+def _can_be_parted(node: Any, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether a few steps at a time give the same as all: not where numbers are drawn, or params go with time."""
+    definition = node.definition
+    return (
+        node.step_mode == "m"
+        and not node.record
+        and not definition.noises
+        and not any("time" in param.shape for param in definition.params)
+        and all(isinstance(x, Tensor) and x.dim() >= 2 and x.numel() for x in inputs)
+        and len({len(x) for x in inputs}) == 1
+    )
+
+
+def _steps_at_once(x: Tensor) -> int:
+    """As many steps as STRETCH_BYTES are; whole bytes of bits in any case."""
+    neurons = x[0].numel()
+    unit = 8 // gcd(8, neurons)
+    return max(unit, STRETCH_BYTES // (neurons * x.element_size()) // unit * unit)
+
+
+def _outputs(node: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    outputs = node._forward(*inputs)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _packed(node: Any, output: Tensor) -> PackedSpikes:
     bits = pack_bits(output.contiguous())
     if bits is None:
         raise ValueError(
             f"{node.definition.name}: an output holds values other than 0 and 1; spikes={node.spikes!r} is for spikes"
         )
-    if node.spikes == "bits":
-        return PackedSpikes(bits, output.shape, output.dtype)
-    return output.to(torch.uint8)
+    return PackedSpikes(bits, output.shape, output.dtype)
 
 
-def _joined(node: Any, parts: list[Any]) -> Any:
-    parts = [part if isinstance(part, tuple) else (part,) for part in parts]
-    made = []
-    for stretch in zip(*parts, strict=True):
-        narrow = [_narrowed(node, one) if _is_wide(one) else one for one in stretch]
-        made.append(_join(narrow))
-    return made[0] if len(made) == 1 else tuple(made)
-
-
-def _is_wide(output: Any) -> bool:
-    return isinstance(output, Tensor) and output.dtype is not torch.uint8
-
-
-def _join(stretch: list[Any]) -> Any:
-    first = stretch[0]
-    if len(stretch) == 1:
+def _joined(stretches: tuple[PackedSpikes, ...]) -> PackedSpikes:
+    first = stretches[0]
+    if len(stretches) == 1:
         return first
-    if isinstance(first, Tensor):
-        return torch.cat(stretch)
-    steps = sum(one.shape[0] for one in stretch)
-    shape = (steps, *first.shape[1:])
-    return PackedSpikes(torch.cat([one.bits for one in stretch]), shape, first.dtype)
+    shape = (sum(one.shape[0] for one in stretches), *first.shape[1:])
+    return PackedSpikes(torch.cat([one.bits for one in stretches]), shape, first.dtype)

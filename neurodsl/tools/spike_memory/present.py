@@ -1,0 +1,80 @@
+"""The figures as tables in Markdown, and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from neurodsl.tools.spike_memory.contestants import contestants
+from neurodsl.tools.spike_memory.measure import Figure
+
+TITLES = {"conv": "six conv blocks", "mlp": "three linear layers"}
+MEASURES = (
+    ("saved", "MB kept for backward", 1e6),
+    ("peak", "MB at the peak of a step", 1e6),
+    ("seconds", "ms a step", 1e-3),
+)
+STYLES = {
+    "reference": ("0.6", ":"),
+    "jelly": ("tab:red", "-"),
+    "memopt": ("tab:red", "--"),
+    "plain": ("tab:blue", "-"),
+    "bits": ("tab:green", "-"),
+    "checkpoint": ("tab:green", "--"),
+}
+
+
+def tables(figures: Sequence[Figure]) -> str:
+    """A table for each network and measure: a row for each contestant, a column for each number of steps."""
+    parts = []
+    for network, title in TITLES.items():
+        found = {(f.contestant, f.steps): f for f in figures if f.network == network}
+        steps = sorted({count for _, count in found})
+        if not found:
+            continue
+        for field, what, unit in MEASURES:
+            lines = [f"| {title}: {what} | " + " | ".join(f"T={count}" for count in steps) + " |"]
+            lines.append("| --- |" + " ---: |" * len(steps))
+            for name, contestant in contestants().items():
+                cells = [
+                    f"{getattr(found[name, count], field) / unit:.3g}"
+                    if (name, count) in found
+                    else "–"
+                    for count in steps
+                ]
+                if any(cell != "–" for cell in cells):
+                    lines.append(f"| {contestant.label} | " + " | ".join(cells) + " |")
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def draw(figures: Sequence[Figure], path: Path) -> None:
+    """Write a picture of the peaks; the ending of the path says in which format."""
+    from matplotlib.figure import Figure as Picture
+
+    networks = [network for network in TITLES if any(f.network == network for f in figures)]
+    picture = Picture(figsize=(4.6 * len(networks), 3.6), layout="constrained")
+    axes: Any = picture.subplots(1, len(networks), squeeze=False)[0]
+    for network, place in zip(networks, axes, strict=True):
+        for name, contestant in contestants().items():
+            chosen = sorted(
+                (f.steps, f.peak / 1e6)
+                for f in figures
+                if f.network == network and f.contestant == name
+            )
+            if chosen:
+                color, style = STYLES[name]
+                xs, ys = zip(*chosen, strict=True)
+                place.plot(
+                    xs, ys, style, color=color, marker="o", markersize=3, label=contestant.label
+                )
+        place.set_xscale("log", base=2)
+        place.set_yscale("log")
+        place.set_xticks(steps := sorted({f.steps for f in figures}), [str(s) for s in steps])
+        place.set_title(TITLES[network], fontsize=10)
+        place.set_xlabel("time steps")
+        place.grid(alpha=0.3, which="both", linewidth=0.4)
+    axes[0].set_ylabel("MB at the peak of a step")
+    axes[0].legend(fontsize=7, frameon=False)
+    picture.savefig(path, dpi=90)
