@@ -216,7 +216,7 @@ def _checkpoints(made: _List, plan: KernelPlan, every: int, access: str) -> None
     """States as they are before steps every, 2 every, …; null where backward works them out from the first step on."""
     if not every:
         return
-    rows = f"max(ceil(T / {every}) - 1, 0)"
+    rows = f"max(ceil(T / {every}) - 1, 1)"
     for state in plan.checkpoints:
         made.add(
             f"{state}_every_{every}",

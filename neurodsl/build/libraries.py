@@ -211,10 +211,9 @@ def _native_tuning() -> list[str]:
 
 
 def _common(compiler: Compiler) -> tuple[str, ...]:
-    """Flags of every level. PyTorch's own runtime on Linux is GNU's, which clang cannot call: one thread then."""
-    if compiler.kind == "g++":
-        return (*CXX_FLAGS, *GXX_FLAGS, "-fopenmp")
-    return (*CXX_FLAGS, "-fopenmp-simd")
+    """Flags of every level. `-fopenmp-simd` wants no runtime: kernels look for one themselves."""
+    own = GXX_FLAGS if compiler.kind == "g++" else ()
+    return (*CXX_FLAGS, *own, "-fopenmp-simd")
 
 
 def _safe(stem: str) -> str:

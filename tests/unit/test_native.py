@@ -17,8 +17,8 @@ from torch import Tensor
 import neurodsl
 from neurodsl import native
 from neurodsl.library import LIF, PLIF, Izhikevich, SoftLIF
+from neurodsl.runtime import module as runtime_module
 from neurodsl.runtime.errors import StaleGraphError
-from neurodsl.runtime.shortcut import Shortcut
 
 LARGE = (16, 4, 40_000)
 
@@ -36,7 +36,7 @@ def from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     from neurodsl.runtime import native as plans
 
     monkeypatch.setattr(plans, "extension", lambda: None)
-    monkeypatch.setattr(Shortcut, "__call__", lambda *_: None)
+    monkeypatch.setattr(runtime_module, "learn", lambda *_: None)
 
 
 def run(cls: Any, shape: tuple[int, ...], **options: Any) -> list[Tensor]:
@@ -93,7 +93,14 @@ def test_the_shortcut_is_taken_and_left(extension: Any) -> None:
     for change in ({"backend": "reference"}, {"record": ("v",)}, {"step_mode": "s"}):
         other = LIF(**change)
         other(x)
-        assert other.__dict__["_shortcut"](other.__dict__, (x,)) is None
+        assert other.__dict__["_shortcut"] is None
+    for name, value in (("record", ("v",)), ("spikes", "bits"), ("detach_reset", True)):
+        node.reset()
+        setattr(node, name, value)
+        assert shortcut(node.__dict__, (x,)) is None
+        setattr(node, name, {"record": (), "spikes": "float32", "detach_reset": False}[name])
+    node = LIF()
+    node(x)
     node.reset()
     before = node(x)
     node.tau = 5.0
@@ -104,6 +111,66 @@ def test_the_shortcut_is_taken_and_left(extension: Any) -> None:
     spikes = node(x)
     assert spikes.requires_grad
     assert torch.equal(spikes.detach(), before)
+
+
+def test_hooks_and_overridden_methods_are_called(extension: Any) -> None:
+    x, seen = torch.randn(3, 2, 4), []
+    node = LIF()
+    node(x)
+    handle = node.register_forward_hook(lambda *_: seen.append("hook"))
+    node(x)
+    handle.remove()
+    node.forward = lambda given: seen.append("instance")  # type: ignore[method-assign]
+    node(x)
+    del node.forward
+    watched = torch.nn.modules.module.register_module_forward_hook(lambda *_: seen.append("global"))
+    node(x)
+    watched.remove()
+    node(x)
+    assert seen == ["hook", "instance", "global"]
+
+    class Twice(LIF):  # type: ignore[misc, valid-type]
+        def forward(self, *inputs: Tensor) -> Any:
+            return 2 * super().forward(*inputs)
+
+    twice = Twice()
+    for _ in range(3):
+        twice.reset()
+        assert torch.equal(twice(x), 2 * LIF()(x))
+
+
+def test_graphs_outlive_their_module(extension: Any) -> None:
+    x = torch.randn(3, 2, 4, requires_grad=True)
+    node = LIF()
+    node(x)
+    node.reset()
+    spikes = node(x)
+    del node
+    gc.collect()
+    spikes.sum().backward()
+    with pytest.raises(StaleGraphError, match=r"reset\(\)"):
+        spikes.sum().backward()
+
+
+def test_slabs_are_cut_and_given_back(extension: Any) -> None:
+    neurodsl.empty_cache()
+    node, x = LIF(), torch.randn(4, 40_000)
+    with torch.no_grad():
+        held = []
+        for _ in range(8):
+            node.reset()
+            held.append(node(x))
+    expected = held[0].clone()
+    assert all(torch.equal(spikes, expected) for spikes in held)
+    assert len({spikes.data_ptr() for spikes in held}) == 8
+    kept = held[3]
+    del held
+    node.reset()
+    neurodsl.empty_cache()
+    assert torch.equal(kept, expected)
+    del kept
+    neurodsl.empty_cache()
+    assert extension.pool_bytes() == 0
 
 
 def test_errors_are_those_of_the_other_path(extension: Any) -> None:
@@ -152,6 +219,7 @@ def test_memory_comes_back_and_is_given_back(extension: Any) -> None:
     assert third.data_ptr() == address
     assert torch.equal(third, values)
     del third, other
+    node.reset()
     assert extension.pool_bytes() > 0
     assert neurodsl.empty_cache() > 0
     assert extension.pool_bytes() == 0

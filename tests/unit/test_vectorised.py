@@ -137,7 +137,14 @@ def scalar_loops_of_gcc(source: str, level: Level, folder: Path) -> list[str]:
     if shutil.which("g++") is None:
         pytest.skip("no g++")
     (folder / "kernels.cpp").write_text(source, encoding="utf-8")
-    report = ["-fopenmp", "-fopt-info-vec-optimized-missed", "-S", "kernels.cpp", "-o", "kernels.s"]
+    report = [
+        "-fopenmp-simd",
+        "-fopt-info-vec-optimized-missed",
+        "-S",
+        "kernels.cpp",
+        "-o",
+        "kernels.s",
+    ]
     answer = subprocess.run(
         ["g++", *FLAGS, *GXX_FLAGS, *level.flags, *report],
         cwd=folder,
