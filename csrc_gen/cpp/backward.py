@@ -90,9 +90,10 @@ class BackwardPrinter:
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
         stream = "STREAM" if which == "plain" else "false"
-        call = f"{name}_{which}<real, true, {stream}, POWERS>(a, n0, B, scratch, sum{more})"
+        powers = "POWERS" if which == "plain" else "false"
+        call = f"{name}_{which}<real, true, {stream}, {powers}>(a, n0, B, scratch, sum{more})"
         writer.line(f"if (N - n0 >= B) {call};")
-        call = f"{name}_{which}<real, false, false, POWERS>(a, n0, int(N - n0), scratch, sum{more})"
+        call = f"{name}_{which}<real, false, false, false>(a, n0, int(N - n0), scratch, sum{more})"
         writer.line(f"else {call};")
 
     def _run(self, writer: Writer) -> None:
@@ -108,19 +109,11 @@ class BackwardPrinter:
             with self._only_where(writer, wanted):
                 given = f"(a, nullptr{none})"
                 chosen = powers(self.dividing, self.arguments, self.fields)
+                call = f"{self.name}_blocks<real, false"
+                writer.line(f"if (large) return {call}, true, false>{given};")
                 if chosen:
-                    writer.line(f"if ({chosen})")
-                    with writer.indented():
-                        writer.line(
-                            f"return large ? {self.name}_blocks<real, false, true, true>{given}"
-                        )
-                        writer.line(
-                            f"             : {self.name}_blocks<real, false, false, true>{given};"
-                        )
-                writer.line(
-                    f"if (large) return {self.name}_blocks<real, false, true, false>{given};"
-                )
-                writer.line(f"return {self.name}_blocks<real, false, false, false>{given};")
+                    writer.line(f"if ({chosen}) return {call}, false, true>{given};")
+                writer.line(f"return {call}, false, false>{given};")
             if not wanted:
                 return
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")

@@ -186,7 +186,7 @@ class ForwardPrinter:
                 writer.line("const i64 n0 = b * B;")
                 call = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B)"
                 writer.line(f"if (N - n0 >= B) {call};")
-                call = f"{which}_block<real, false, RECORD, false, POWERS>(a, n0, int(N - n0))"
+                call = f"{which}_block<real, false, RECORD, false, false>(a, n0, int(N - n0))"
                 writer.line(f"else {call};")
         writer.line()
         with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
@@ -204,11 +204,7 @@ class ForwardPrinter:
             writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
         chosen = powers(self.dividing, self.arguments, self.fields)
         otherwise = "else " if wanted else ""
-        if chosen:
-            writer.line(f"{otherwise}if ({chosen})")
-            with writer.indented():
-                writer.line(f"large ? {which}_blocks<real, false, true, true>(a)")
-                writer.line(f"      : {which}_blocks<real, false, false, true>(a);")
-            otherwise = "else "
         writer.line(f"{otherwise}if (large) {which}_blocks<real, false, true, false>(a);")
+        if chosen:
+            writer.line(f"else if ({chosen}) {which}_blocks<real, false, false, true>(a);")
         writer.line(f"else {which}_blocks<real, false, false, false>(a);")

@@ -2,7 +2,8 @@
 
 A potential `h` of which the step forms `u = h - threshold` and asks whether u >= 0 is kept as `u`; backward works out
 `h` from that. The relative error of u, and with it that of the surrogate's derivative, is then 2^-9 everywhere, and the
-sign of u is exact; kept as `h`, both would be lost within 2^-9 of the threshold.
+sign of u is exact; kept as `h`, both would be lost within 2^-9 of the threshold. For the same reason nothing that is
+compared may be worked out again from rounded values: what backward reads is kept as it is.
 """
 
 from __future__ import annotations
@@ -12,33 +13,27 @@ from collections.abc import Iterable
 from neurodsl.ir.nodes import Assign, Const, Expr, Op, Program, Var
 
 
-def centred(
-    forward: Program, tape: Iterable[Var], scalars: Iterable[str]
-) -> tuple[tuple[Var, ...], Program]:
-    """The tape with potentials replaced by their distances, and the forward program that begins with those.
+def centred(forward: Program, scalars: Iterable[str]) -> tuple[tuple[Var, ...], Program]:
+    """The distances that spikes ask for, and the forward program in which potentials are worked out from them.
 
     Args:
         forward: flat: one operation an assignment.
-        tape: what would be kept.
         scalars: names of variables that are the same for all neurons.
     """
-    common, kept = set(scalars), list(tape)
-    names = {var.name for var in kept}
+    common = set(scalars)
     compared = {
         a.value.args[0].name
         for a in forward
         if isinstance(a.value, Op) and a.value.name in _ASKED and isinstance(a.value.args[0], Var)
     }
+    kept = tuple(a.target for a in forward if a.target.name in compared)
     distances: dict[str, tuple[Var, Expr]] = {}
     for assign in forward:
         found = _distance(assign, common)
-        if found is None or assign.target.name not in compared:
-            continue
-        potential, threshold = found
-        if potential.name in names and potential.name not in distances:
-            distances[potential.name] = assign.target, threshold
-    chosen = tuple(distances[var.name][0] if var.name in distances else var for var in kept)
-    return chosen, Program(tuple(_again(assign, distances) for assign in forward))
+        if found is not None and assign.target.name in compared:
+            potential, threshold = found
+            distances.setdefault(potential.name, (assign.target, threshold))
+    return kept, Program(tuple(_again(assign, distances) for assign in forward))
 
 
 _ASKED = ("ge", "gt")

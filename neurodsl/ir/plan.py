@@ -51,9 +51,10 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
     if _alike(variants[False, True], variants[True, True]):
         del variants[True, False], variants[True, True]
     policy = SavePolicy(save) if save != "auto" else _cheaper(list(variants.values()))
-    saved = _saved(list(variants.values()), policy)
     if policy is SavePolicy.BFLOAT16:
-        saved, variants = _in_half(saved, variants)
+        saved, variants = _in_half(variants)
+    else:
+        saved = _saved(list(variants.values()), policy)
     passes = {key: _pass(variant, policy, saved) for key, variant in variants.items()}
     lowered = variants[False, False].lowered
     plan = KernelPlan(
@@ -82,15 +83,16 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
 
 
 def _in_half(
-    saved: tuple[Var, ...], variants: dict[tuple[bool, bool], Variant]
+    variants: dict[tuple[bool, bool], Variant],
 ) -> tuple[tuple[Var, ...], dict[tuple[bool, bool], Variant]]:
     """What is kept in two bytes, and the variants whose backward passes begin with that."""
-    made, kept = {}, saved
+    made: dict[tuple[bool, bool], Variant] = {}
+    distances: tuple[Var, ...] = ()
     for key, variant in variants.items():
         scalars = [s.var.name for s in variant.lowered.scalars if not s.shape]
-        kept, forward = centred(variant.forward, saved, scalars)
+        distances, forward = centred(variant.forward, scalars)
         made[key] = replace(variant, forward=forward)
-    return kept, made
+    return (*distances, *_tape(list(made.values()), distances)), made
 
 
 SCRATCH_BYTES = 256 << 10
@@ -128,21 +130,23 @@ def _pass(variant: Variant, policy: SavePolicy, saved: tuple[Var, ...]) -> Backw
     return finish(variant, saved, recompute=False)
 
 
-def _tape(variants: list[Variant]) -> tuple[Var, ...]:
-    """The cheapest tape that serves every one of the variants; inputs are read again, not kept."""
+def _tape(variants: list[Variant], there: tuple[Var, ...] = ()) -> tuple[Var, ...]:
+    """The cheapest tape that serves every one of the variants, beside what is `there`; inputs are read again."""
     first = variants[0]
     needed = {name for variant in variants for name in variant.needed}
     inputs = [b.value for b in first.lowered.read if isinstance(b.value, Var)]
     incoming = [carry.incoming for carry in first.states]
-    kept = choose_tape(first.forward, sorted(needed), incoming, inputs)
-    read_again = {var.name for var in inputs}
+    names = {var.name for var in there}
+    forward = Program(tuple(a for a in first.forward if a.target.name not in names))
+    kept = choose_tape(forward, sorted(needed), incoming, [*inputs, *there])
+    read_again = {var.name for var in (*inputs, *there)}
     return tuple(var for var in kept if var.name not in read_again)
 
 
 def _saved(variants: list[Variant], policy: SavePolicy) -> tuple[Var, ...]:
     if policy is SavePolicy.INPUTS:
         return ()
-    if policy in (SavePolicy.MEMBRANE, SavePolicy.BFLOAT16):
+    if policy is SavePolicy.MEMBRANE:
         return _tape(variants)
     first = variants[0]
     needed = sorted({name for variant in variants for name in variant.needed})

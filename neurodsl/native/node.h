@@ -51,6 +51,8 @@ struct FusedNode final : torch::autograd::Node {
             launch(plan->backward, call, tensors.data());
         }
         if (!twice) return wanted;
+        for (Tensor& made : wanted)
+            if (made.defined()) made.set_requires_grad(true);
         const auto error = c10::make_intrusive<torch::autograd::DelayedError>(
             plan->name + ": the fused kernels cannot be differentiated twice; backend=\"reference\" can", given);
         return error->apply(std::move(wanted));

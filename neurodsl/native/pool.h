@@ -49,7 +49,7 @@ class Pool {
     }
 
     Block* take(size_t bytes) {
-        if (bytes < WHOLE_FROM) return take_piece(HUGE_PAGE / bytes);
+        if (bytes < WHOLE_FROM) return take_piece(HUGE_PAGE / ((bytes + PAGE - 1) / PAGE * PAGE));
         const size_t size = (bytes + POOLED_FROM - 1) / POOLED_FROM * POOLED_FROM;
         {
             std::lock_guard<std::mutex> lock(mutex_);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,6 +28,14 @@ _GLOBAL_HOOKS = tuple(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class NativePlan:
+    """A plan as the extension knows it."""
+
+    module: Any
+    plan: Any
+
+
 def is_there() -> bool:
     """Whether calls can go through C++."""
     return extension() is not None
@@ -37,7 +46,7 @@ def attach(plan: Plan) -> None:
     module = extension()
     if module is None or not (plan.forward.address and plan.backward.address):
         return
-    plan.native = _prepared(module, plan)
+    plan.native = NativePlan(module, _prepared(module, plan))
 
 
 def run(
@@ -48,16 +57,17 @@ def run(
     tensors: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...] | None:
     """The results of a call, or None where it cannot be made in C++."""
-    if plan.native is None:
+    native: NativePlan | None = plan.native
+    if native is None:
         return None
-    results: tuple[Tensor, ...] | None = extension().run(
-        plan.native, numbers, *when, keep, *tensors
+    results: tuple[Tensor, ...] | None = native.module.run(
+        native.plan, numbers, *when, keep, *tensors
     )
     return results
 
 
 def shortcut(
-    plan: Any,
+    plan: NativePlan,
     numbers: tuple[float, ...],
     dtype: torch.dtype,
     seen: dict[str, Any],
@@ -69,8 +79,8 @@ def shortcut(
     Called with the module's attributes and a tuple of inputs, it gives the outputs and sets the states, or gives None.
     """
     names, values = tuple(seen), tuple(seen.values())
-    made = (plan, numbers, dtype, names, values, states, HOOKS, _GLOBAL_HOOKS, outputs)
-    return extension().shortcut(*made)
+    made = (numbers, dtype, names, values, states, HOOKS, _GLOBAL_HOOKS, outputs)
+    return plan.module.shortcut(plan.plan, *made)
 
 
 def _prepared(module: Any, plan: Plan) -> Any:

@@ -146,7 +146,8 @@ def check(neuron: str, save: str, calls: list[tuple[int, int]], folder: Path) ->
             continue
         reduce = entries[re.sub(r"_(forward|backward).*_f", "_reduce_f", symbol), "cuda"]
         for steps, neurons in calls:
-            compare(shim, host, entry, entries[symbol, "cpp"], reduce, steps, neurons)
+            exact = not content["neurons"][neuron]["functions"]
+            compare(shim, host, entry, entries[symbol, "cpp"], reduce, steps, neurons, exact=exact)
 
 
 def _every(neuron: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,8 +155,22 @@ def _every(neuron: dict[str, Any]) -> list[dict[str, Any]]:
     return [entry for entries in lists for entry in entries]
 
 
+def few_differ(a: np.ndarray, b: np.ndarray, neurons: int) -> bool:
+    """The targets' exp and the like differ in the last bits: few neurons may take another way for that."""
+    close = np.isclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
+    return not neurons or bool((~close.reshape(-1, neurons)).any(0).mean() <= 0.01)
+
+
 def compare(
-    shim: Any, host: Any, cuda: Any, cpp: Any, reduce: Any, steps: int, neurons: int
+    shim: Any,
+    host: Any,
+    cuda: Any,
+    cpp: Any,
+    reduce: Any,
+    steps: int,
+    neurons: int,
+    *,
+    exact: bool,
 ) -> None:
     dtype = REALS[cuda["dtype"]]
     given = values_for(cuda, steps, neurons, dtype)
@@ -169,7 +184,9 @@ def compare(
         role, of = key_of(argument)
         if argument.get("access") in ("write", "readwrite") and role != "workspace":
             a, b = given[role, of], expected[role, of]
-            if cuda["pass"] != "backward":
+            if cuda["pass"] != "backward" and not exact:
+                assert few_differ(a, b, neurons), f"{cuda['symbol']} {of}"
+            elif cuda["pass"] != "backward":
                 np.testing.assert_array_equal(a, b, err_msg=f"{cuda['symbol']} {of}")
             else:
                 np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))

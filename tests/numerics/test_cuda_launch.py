@@ -43,7 +43,7 @@ class _GpuKernels(Kernels):
     """Takes the CPU for a GPU."""
 
     def _kernel(self, which: str, key: Any) -> Any:
-        return super()._kernel(which, (key[0], key[1], torch.device("cuda", 0), key[3]))
+        return super()._kernel(which, (key[0], key[1], torch.device("cuda", 0)))
 
 
 @pytest.mark.parametrize("save", ["inputs", "membrane"])
@@ -65,7 +65,7 @@ def test_a_launch_gives_the_numbers_of_the_cpu(
     results = []
     for made in (Kernels(manifest, "LIF"), _GpuKernels(manifest, "LIF")):
         given = [t.clone().requires_grad_() for t in (x, v, *scalars)]
-        plan = made.plan(setup, x.dtype, x.device, True)
+        plan = made.plan(setup, x.dtype, x.device)
         spikes, final, recorded = run(plan, (0.0, 1.0, 0.0, 0.2, 1.0), (0, -1), given, True)
         loss = (spikes * x).sum() + final.sum() + recorded.square().sum()
         results.append((spikes, final, recorded, *torch.autograd.grad(loss, given)))

@@ -80,7 +80,7 @@ def test_the_operators_pass_pytorchs_own_check() -> None:
     text = node._kernels.setup_text((0,), 0, (), False)
     tensors = [x, torch.zeros(2, 5, requires_grad=True), torch.tensor(2.0, requires_grad=True)]
     operator = torch.ops.neurodsl.forward.default
-    numbers = [0.0, 1.0, 1.0, 0.0, 1.0]
+    numbers = [0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
     arguments = (tensors, numbers, node._kernels.name, text, 0, True)
     checked = ("test_schema", "test_faketensor", "test_autograd_registration")
     torch.library.opcheck(operator, arguments, test_utils=checked)

@@ -173,6 +173,22 @@ def test_slabs_are_cut_and_given_back(extension: Any) -> None:
     assert extension.pool_bytes() == 0
 
 
+def test_outputs_of_any_size_stay_apart(extension: Any) -> None:
+    """Sizes around those of the pool's pieces: what one output holds, no other writes to."""
+    neurodsl.empty_cache()
+    sizes = [*range(15_000, 24_000, 617), *range(60_000, 140_000, 7_919), 261_888, 262_144, 262_400]
+    held = []
+    with torch.no_grad():
+        for size in sizes:
+            x = torch.randn(1, size)
+            node = LIF(backend="fused")
+            spikes = node(x)
+            held.append((spikes, spikes.clone(), node.v, node.v.clone()))
+    for spikes, before, state, state_before in held:
+        assert torch.equal(spikes, before)
+        assert torch.equal(state, state_before)
+
+
 def test_errors_are_those_of_the_other_path(extension: Any) -> None:
     node, x = LIF(), torch.randn(3, 2, 4, requires_grad=True)
     node(x).sum().backward()
