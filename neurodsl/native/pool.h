@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -48,21 +49,30 @@ class Pool {
         return *pool;
     }
 
+    // A free block that fits; or one that is larger, cut to size; or a fresh one, for which what is free gives way, so
+    // that a network of layers of many sizes does not keep blocks of each beside those that it uses.
     Block* take(size_t bytes) {
         if (bytes < WHOLE_FROM) return take_piece(HUGE_PAGE / ((bytes + PAGE - 1) / PAGE * PAGE));
         const size_t size = (bytes + POOLED_FROM - 1) / POOLED_FROM * POOLED_FROM;
+        std::vector<Block*> giving_way;
+        Block* block = nullptr;
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            auto found = free_.lower_bound(size);
-            if (found != free_.end() && found->first <= size + size / 4) {
-                Block* block = found->second.back();
-                found->second.pop_back();
-                if (found->second.empty()) free_.erase(found);
-                cached_ -= block->size;
-                return block;
+            const auto found = free_.lower_bound(size);
+            if (found != free_.end()) {
+                block = unlist(found);
+            } else {
+                for (size_t freed = 0; freed < size && !free_.empty(); freed += giving_way.back()->size)
+                    giving_way.push_back(unlist(std::prev(free_.end())));
             }
         }
-        return new Block{map(size), size, nullptr};
+        for (Block* other : giving_way) release(other);
+        if (block == nullptr) return new Block{map(size), size, nullptr};
+        if (block->size > size + size / 4) {
+            munmap(static_cast<char*>(block->address) + size, block->size - size);
+            block->size = size;
+        }
+        return block;
     }
 
     void give_back(Block* block) {
@@ -109,6 +119,16 @@ class Pool {
     }
 
   private:
+    using Free = std::map<size_t, std::vector<Block*>>;
+
+    Block* unlist(Free::iterator place) {
+        Block* block = place->second.back();
+        place->second.pop_back();
+        if (place->second.empty()) free_.erase(place);
+        cached_ -= block->size;
+        return block;
+    }
+
     Pool() { pthread_atfork(before_fork, after_fork, after_fork); }
 
     static void before_fork() { get().mutex_.lock(); }
@@ -170,7 +190,7 @@ class Pool {
     }
 
     std::mutex mutex_;
-    std::map<size_t, std::vector<Block*>> free_;
+    Free free_;
     std::vector<Block*> pieces_[MOST_PIECES + 1];  // by how many make a slab
     size_t cached_ = 0, limit_ = 0;
 };

@@ -18,7 +18,7 @@ STEPS = 2
 @pytest.fixture(scope="module")
 def figures() -> dict[tuple[str, str], Figure]:
     return {
-        (network, name): measure(network, name, STEPS)
+        (network, name): measure(network, name, STEPS, repeats=1)
         for network in ("conv", "mlp")
         for name, contestant in contestants().items()
         if is_installed(contestant)
@@ -67,23 +67,34 @@ def test_bytes_of_the_convolutional_network(figures: dict[tuple[str, str], Figur
 def test_tables_json_and_picture(
     figures: dict[tuple[str, str], Figure], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     first, other = tmp_path / "first.json", tmp_path / "all.json"
-    first.write_text(json.dumps({"figures": [asdict(figure) for figure in figures.values()]}))
+    first.write_text(
+        json.dumps(
+            {
+                "figures": [
+                    asdict(replace(figure, returned=returned))
+                    for figure in figures.values()
+                    for returned in (False, True)
+                ]
+            }
+        )
+    )
     picture = tmp_path / "peak.png"
     assert main(["--merge", str(first), "--json", str(other), "--out", str(picture)]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("| T=2 |") == 6
-    assert printed.count("| neurodsl, compress_spikes() |") == 6
-    assert len(json.loads(other.read_text())["figures"]) == len(figures)
+    assert printed.count("| T=2 |") == 8
+    assert printed.count("| neurodsl, compress_spikes() |") == 8
+    assert len(json.loads(other.read_text())["figures"]) == 2 * len(figures)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_step_in_a_process(capsys: pytest.CaptureFixture[str]) -> None:
     from neurodsl.tools.spike_memory.measure import in_a_process
 
-    figure = in_a_process("mlp", "bits", 1)
+    figure = in_a_process("mlp", "bits", 1, returned=True)
+    assert figure.returned
     assert figure.saved > 0
     assert figure.peak > 0
     with pytest.raises(RuntimeError, match="failed"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -19,13 +18,16 @@ import neurodsl
 from neurodsl.tools.spike_memory.contestants import Contestant, contestants
 from neurodsl.tools.spike_memory.networks import Network, spikes
 
-REPEATS = 3
+REPEATS = 5
 MODULE = "neurodsl.tools.spike_memory"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one contestant took: bytes kept for backward, bytes at the peak, seconds a step; a checksum of gradients."""
+    """What one contestant took: bytes kept for backward, bytes at the peak, seconds a step; a checksum of gradients.
+
+    `returned`: whether `malloc` gave back at once what was freed.
+    """
 
     network: str
     contestant: str
@@ -34,28 +36,40 @@ class Figure:
     peak: int
     seconds: float
     gradient: float
+    returned: bool = False
 
 
-def in_a_process(network: str, contestant: str, steps: int) -> Figure:
+def in_a_process(network: str, contestant: str, steps: int, returned: bool = False) -> Figure:
     """Measure in a fresh process.
+
+    Args:
+        network: which.
+        contestant: its short name.
+        steps: time steps.
+        returned: have glibc give freed blocks of 1 MiB and more back to the system at once, not keep them for later;
+            the peak is then what the step needs, without what the heap has not given back.
 
     Raises:
         RuntimeError: it failed; with the end of what it said.
     """
     command = [sys.executable, "-m", MODULE, "--child", network, contestant, str(steps)]
     environment = os.environ | {"NEURODSL_NATIVE": os.environ.get("NEURODSL_NATIVE", "1")}
+    if returned:
+        environment["MALLOC_MMAP_THRESHOLD_"] = str(1 << 20)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+    return Figure(**json.loads(done.stdout.splitlines()[-1]), returned=returned)
 
 
 def child(network: str, contestant: str, steps: int) -> None:
     """Measure here and print the figure as JSON."""
-    print(json.dumps(asdict(measure(network, contestant, steps))))
+    figure = asdict(measure(network, contestant, steps))
+    del figure["returned"]
+    print(json.dumps(figure))
 
 
-def measure(network: str, name: str, steps: int) -> Figure:
+def measure(network: str, name: str, steps: int, repeats: int = REPEATS) -> Figure:
     """A small step first, so that code is loaded and gradients exist; then the peak of one step, then the time."""
     contestant = contestants()[name]
     model = contestant.make(network)
@@ -68,14 +82,14 @@ def measure(network: str, name: str, steps: int) -> Figure:
     _step(model, contestant, x)
     peak = _status("VmHWM") - before
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         begun = time.perf_counter()
         _step(model, contestant, x)
         seconds.append(time.perf_counter() - begun)
     gradient = sum(float(p.grad.double().norm()) for p in model.parameters() if p.grad is not None)
     report = neurodsl.memory_report(model, x)
     saved = report.compressed if contestant.compresses else report.plain
-    return Figure(network, name, steps, saved, peak, statistics.median(seconds), gradient)
+    return Figure(network, name, steps, saved, peak, min(seconds), gradient)
 
 
 def _step(model: Network, contestant: Contestant, x: Tensor) -> None:

@@ -11,9 +11,10 @@ from neurodsl.tools.spike_memory.measure import Figure
 
 TITLES = {"conv": "six conv blocks", "mlp": "three linear layers"}
 MEASURES = (
-    ("saved", "MB kept for backward", 1e6),
-    ("peak", "MB at the peak of a step", 1e6),
-    ("seconds", "ms a step", 1e-3),
+    ("saved", False, "MB kept for backward", 1e6),
+    ("peak", True, "MB at the peak of a step", 1e6),
+    ("peak", False, "MB at the peak, with what the heap keeps", 1e6),
+    ("seconds", False, "ms a step", 1e-3),
 )
 STYLES = {
     "reference": ("0.6", ":"),
@@ -29,16 +30,17 @@ def tables(figures: Sequence[Figure]) -> str:
     """A table for each network and measure: a row for each contestant, a column for each number of steps."""
     parts = []
     for network, title in TITLES.items():
-        found = {(f.contestant, f.steps): f for f in figures if f.network == network}
-        steps = sorted({count for _, count in found})
-        if not found:
-            continue
-        for field, what, unit in MEASURES:
+        for field, returned, what, unit in MEASURES:
+            chosen = [f for f in figures if f.network == network and f.returned == returned]
+            found = {(f.contestant, f.steps): f for f in chosen}
+            steps = sorted({count for _, count in found})
+            if not found:
+                continue
             lines = [f"| {title}: {what} | " + " | ".join(f"T={count}" for count in steps) + " |"]
             lines.append("| --- |" + " ---: |" * len(steps))
             for name, contestant in contestants().items():
                 cells = [
-                    f"{getattr(found[name, count], field) / unit:.3g}"
+                    _rounded(getattr(found[name, count], field) / unit)
                     if (name, count) in found
                     else "–"
                     for count in steps
@@ -61,7 +63,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
             chosen = sorted(
                 (f.steps, f.peak / 1e6)
                 for f in figures
-                if f.network == network and f.contestant == name
+                if f.network == network and f.contestant == name and f.returned
             )
             if chosen:
                 color, style = STYLES[name]
@@ -78,3 +80,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     axes[0].set_ylabel("MB at the peak of a step")
     axes[0].legend(fontsize=7, frameon=False)
     picture.savefig(path, dpi=90)
+
+
+def _rounded(number: float) -> str:
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
