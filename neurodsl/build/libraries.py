@@ -205,7 +205,7 @@ def _build(
 def _native_tuning() -> list[str]:
     chosen = os.environ.get(variants.VARIABLE, "")
     if chosen and variants.levels_here():
-        return [*variants.level_named(chosen).flags]
+        return [*variants.level_named(chosen, cpu_features()).flags]
     wide = ["-mprefer-vector-width=512"] if "avx512f" in cpu_features() else []
     return ["-march=native", *wide]
 

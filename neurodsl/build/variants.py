@@ -109,17 +109,19 @@ def levels_here() -> tuple[Level, ...]:
     return LEVELS if platform.machine().lower() in ("x86_64", "amd64") else ()
 
 
-def level_named(name: str) -> Level:
-    """The level that the environment names.
+def level_named(name: str, features: Collection[str]) -> Level:
+    """The level that the environment names, for a CPU with these features.
 
     Raises:
-        ToolchainError: there is none of that name.
+        ToolchainError: there is none of that name, or the CPU does not have it.
     """
     for level in LEVELS:
-        if level.name == name:
+        if level.name == name and level.runs_with(features):
             return level
     names = ", ".join(level.name for level in LEVELS)
-    raise ToolchainError(f"{VARIABLE}={name} is none of {names}", f"unset {VARIABLE}")
+    known = name in [level.name for level in LEVELS]
+    what = "more than this CPU has" if known else f"none of {names}"
+    raise ToolchainError(f"{VARIABLE}={name} is {what}", f"unset {VARIABLE}")
 
 
 def renaming_text(symbols: Sequence[str], level: Level) -> str:

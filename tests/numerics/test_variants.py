@@ -21,7 +21,7 @@ from torch import Tensor
 
 from neurodsl.build import ToolchainError, cpu_library, portable_library
 from neurodsl.build.toolchain import cpu_features
-from neurodsl.build.variants import LEVELS, Level
+from neurodsl.build.variants import LEVELS, Level, level_named
 from neurodsl.cli.sources import read
 from neurodsl.driver import Compilation, compile_text
 from neurodsl.files import disk_loader
@@ -197,6 +197,12 @@ def test_a_level_that_does_not_exist_is_told_and_not_taken(
     assert "NEURODSL_CPU=x86-64-v9 is none of x86-64-v4, x86-64-v3, x86-64" in message
     with pytest.raises(ToolchainError, match="x86-64-v9 is none of"):
         cpu_library('extern "C" int probe() { return 0; }', (), stem="probe")
+
+
+def test_a_level_that_this_cpu_has_not_is_refused() -> None:
+    assert level_named("x86-64-v3", ["avx", "avx2", "bmi1", "bmi2", "fma"]).suffix == "v3"
+    with pytest.raises(ToolchainError, match="x86-64-v4 is more than this CPU has"):
+        level_named("x86-64-v4", ["avx", "avx2", "bmi1", "bmi2", "fma"])
 
 
 def test_a_built_folder_lists_one_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
