@@ -188,9 +188,10 @@ class _Backward:
         with writer.block("for (int64_t t = T - 1; t >= 0; --t) {"):
             writer.line("const int64_t k = t * N + n;")
             for place, var in enumerate(chosen.tape):
-                writer.line(
-                    f"const real {self.names[var.name]} = {self._tape(place, var.name)}[k];"
-                )
+                value = f"{self._tape(place, var.name)}[k]"
+                if any(a.type == "uint16_t*" for a in self._of_role("saved")):
+                    value = f"real(of_bfloat16({value}))"
+                writer.line(f"const real {self.names[var.name]} = {value};")
             self._arrays(writer, timed=True)
             self._inputs(writer, chosen.reverse_inputs)
             upstream = list(zip(chosen.grad_outputs, self._of_role("grad_output"), strict=True))

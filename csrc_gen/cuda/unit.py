@@ -61,7 +61,8 @@ def _source(unit: CompilationUnit) -> str:
     drawn = draw_texts(draws, prefix="__device__ __forceinline__", std="")
     sums = [add_to_text("__device__ __forceinline__", "threadIdx.x", "BLOCK")] if shaped else []
     if any(plan.policy is SavePolicy.BFLOAT16 for _, plan in unit.neurons):
-        sums.append(bfloat16_text("__device__ __forceinline__", "memcpy").replace("std::", ""))
+        text = bfloat16_text("__device__ __forceinline__", "memcpy").replace("std::", "")
+        sums += ["typedef unsigned short uint16_t;\ntypedef unsigned int uint32_t;", text]
     for text in (BLOCK_SUM, *sums, *drawn):
         writer.lines([*text.splitlines(), ""])
     for text in function_texts(called, prefix="__device__ __forceinline__", std=""):

@@ -127,7 +127,10 @@ def values_for(entry: dict[str, Any], steps: int, neurons: int, dtype: Any) -> d
             sizes |= {"C": channels, "C * inner": channels}
             shape = tuple(sizes[s] if s in sizes else int(s) for s in argument["shape"])
             kind = np.float64 if argument["type"] == "double*" else dtype
-            if argument["access"] == "read":
+            if argument["type"] == "uint16_t*":  # bfloat16: the upper halves of float32 numbers
+                drawn = (random.standard_normal(shape) * 0.8).astype(np.float32)
+                values[key] = (drawn.view(np.uint32) >> 16).astype(np.uint16)
+            elif argument["access"] == "read":
                 values[key] = (random.standard_normal(shape) * 0.8 + 0.4).astype(kind)
             elif argument["access"] == "write":
                 values[key] = np.full(shape, np.nan, kind)
@@ -206,13 +209,14 @@ def test_executed_with_shapes_and_noise(neuron: str, save: str, tmp_path: Path) 
     check(neuron, save, [*CALLS, (3, 20), (0, 4), (5, 260)], tmp_path)
 
 
+@pytest.mark.parametrize("save", ["membrane", "bfloat16"])
 @pytest.mark.parametrize("neuron", ["LIF", "PLIF"])
-def test_executed_with_a_saved_tape(neuron: str, tmp_path: Path) -> None:
-    check(neuron, "membrane", CALLS, tmp_path)
+def test_executed_with_a_saved_tape(neuron: str, save: str, tmp_path: Path) -> None:
+    check(neuron, save, CALLS, tmp_path)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("save", ["inputs", "membrane", "all"])
+@pytest.mark.parametrize("save", ["inputs", "membrane", "all", "bfloat16"])
 @pytest.mark.parametrize("neuron", names())
 def test_executed_in_every_form(neuron: str, save: str, tmp_path: Path) -> None:
     check(neuron, save, [*CALLS, *MORE_CALLS], tmp_path)

@@ -106,7 +106,7 @@ def test_long_sequences_are_the_reference_s(native: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("neuron", ["LIF", "SoftLIF", "PLIF", "TernaryIF", "ALIF", "SoftLIAF"])
 def test_two_bytes_a_value(neuron: str) -> None:
-    """The same outputs; gradients within what 8 bits of a distance to the threshold are worth (a surrogate without jumps)."""
+    """The same outputs; gradients within what 8 bits of a distance are worth, under surrogates without jumps."""
     if neuron not in names():
         pytest.fail(f"the library has no {neuron}")
     exact, inputs, upstream = made(neuron, 8, 3000, save="membrane")
