@@ -16,10 +16,6 @@ from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, counts_of
 from neurodsl.tools.bench.contestants import made
 from neurodsl.tools.bench.inputs import Given
-from neurodsl.tools.bench.traffic import extent
-
-DTYPES = {"float": torch.float32, "double": torch.float64, "half": torch.float16}
-DTYPES |= {"uint8_t": torch.uint8, "uint16_t": torch.uint16, "int32_t": torch.int32}
 
 COPY_TEXT = """
 neuron Copy:
@@ -89,12 +85,12 @@ class _Calls:
 
     def launched(self) -> Launched:
         """Both launches, the forward one made once already, for what the backward one reads."""
-        infer, train = self._plan(keep=False), self._plan(keep=True)
-        inputs = [*self._given.plain, *self._initial(infer)]
+        plan = self._plan()
+        inputs = [*self._given.plain, *self._initial(plan)]
         outputs = [torch.empty_like(self._x) for _ in self._definition.written]
         ends = [self._state() for _ in self._definition.states]
-        saved = self._saved()
-        train.forward([*inputs, *outputs, *ends, *saved], self._numbers, self._counts)
+        saved = [one.empty(self._x, None) for one in plan.saved]
+        plan.train([*inputs, *outputs, *ends, *saved], self._numbers, self._counts)
         gradients = [torch.empty_like(x) for x in self._given.plain]
         silent = [None] * (len(outputs) - 1 + len(ends))
         unwanted = [None] * len(ends)
@@ -102,15 +98,15 @@ class _Calls:
         there = [*inputs, *outputs, *ends]
         numbers, counts = self._numbers, self._counts
         return Launched(
-            lambda: infer.forward(there, numbers, counts),
-            lambda: train.backward(back, numbers, counts),
+            lambda: plan.forward(there, numbers, counts),
+            lambda: plan.backward(back, numbers, counts),
             tuple(outputs),
             tuple(gradients),
         )
 
-    def _plan(self, *, keep: bool) -> Plan:
+    def _plan(self) -> Plan:
         setup = custom_ops.setup_of(self._text)
-        return self._kernels.plan(setup, self._x.dtype, self._x.device, keep)
+        return self._kernels.plan(setup, self._x.dtype, self._x.device)
 
     def _state(self) -> Tensor:
         return torch.empty_like(self._x[0])
@@ -118,16 +114,6 @@ class _Calls:
     def _initial(self, plan: Plan) -> list[Tensor | None]:
         pairs = zip(plan.startable, self._starts, strict=True)
         return [None if number else self._state().fill_(start) for number, start in pairs]
-
-    def _saved(self) -> list[Tensor]:
-        dtype = str(self._x.dtype).removeprefix("torch.")
-        entry = self._kernels.entry("cpp", "forward_train", dtype, detached=False)
-        sizes = {"T": self._counts[0], "N": self._counts[1], "C": self._counts[4], "inner": 1}
-        return [
-            torch.empty(extent(argument["shape"], sizes), dtype=DTYPES[argument["type"][:-1]])
-            for argument in (entry["arguments"] if entry else ())
-            if argument["role"] == "saved"
-        ]
 
 
 def _sizes(given: Given) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from neurodsl.runtime.arithmetic import evaluate
+
 SIZES = {"float": 4, "double": 8, "half": 2}
 SIZES |= {f"{sign}int{bits}_t": bits // 8 for bits in (8, 16, 32, 64) for sign in ("", "u")}
 
@@ -13,13 +15,15 @@ ALWAYS = ("input", "output", "final_state", "saved", "grad_input")
 """Roles of arrays that every call of ours passes; other pointers may be null."""
 
 
-def passes(argument: Mapping[str, Any], first_output: str) -> bool:
+def passes(argument: Mapping[str, Any], first_output: str, steps: int) -> bool:
     """Whether a call passes this array.
 
     Such a call starts from numbers where it may, keeps the final states, records nothing, has a gradient for the first
     output only, and wants those of the inputs only.
     """
     role = argument["role"]
+    if argument.get("every", 1) > 1:
+        return steps > argument["above"]
     if role == "grad_output":
         return not argument.get("recorded") and argument.get("of") == first_output
     if role in ("initial_state", "param_tensor", "uniform_tensor"):
@@ -29,8 +33,7 @@ def passes(argument: Mapping[str, Any], first_output: str) -> bool:
 
 def extent(shape: Collection[str | int], sizes: Mapping[str, int]) -> int:
     """Elements of an array whose shape the manifest gives in `T`, `N`, `C` and the like."""
-    words = {"ceil": math.ceil, "min": min, "max": max} | dict(sizes)
-    return math.prod(int(eval(str(size), {"__builtins__": {}}, words)) for size in shape)
+    return math.prod(evaluate(str(size), sizes) for size in shape)
 
 
 def bytes_of(argument: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
@@ -44,7 +47,7 @@ def counted(kernel: Mapping[str, Any], first_output: str, steps: int, neurons: i
     return sum(
         bytes_of(argument, sizes)
         for argument in kernel["arguments"]
-        if argument["type"].endswith("*") and passes(argument, first_output)
+        if argument["type"].endswith("*") and passes(argument, first_output, steps)
     )
 
 
