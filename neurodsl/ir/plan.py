@@ -26,8 +26,10 @@ from neurodsl.ir.verify import verify_plan
 from neurodsl.sema.builtins import ELEMENTARY
 from neurodsl.sema.model import NeuronModel
 
-FUNCTION_BYTES = 24
-"""What a transcendental function costs, in bytes that could be moved in its time."""
+FUNCTION_BYTES = 8
+"""What a transcendental function costs, in bytes that could be moved in its time: as measured by
+`python -m neurodsl.tools.policies`.
+"""
 
 
 def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: bool) -> KernelPlan:
