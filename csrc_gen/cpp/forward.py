@@ -198,8 +198,7 @@ class ForwardPrinter:
         which = self.which.value
         wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
         written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
-        arrays = len(self._of_role("input", "output", "saved"))
-        writer.line(f"const bool large = {streaming.condition(written, arrays)};")
+        writer.line(f"const bool large = {streaming.condition(written, 1)};")
         if wanted:
             writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
         chosen = powers(self.dividing, self.arguments, self.fields)

@@ -43,7 +43,9 @@ template <int bytes> static inline void fetch_ahead(const void* row) {
 }"""
 
 STREAM_FROM = 16 << 20
-"""Bytes of all arrays that a pass goes through from which its stores go past the caches."""
+"""Bytes from which stores go past the caches: of one array forwards, since a layer reads the output next; of all that it
+goes through backwards.
+"""
 
 
 def condition(pointers: list[str], arrays: int) -> str:
