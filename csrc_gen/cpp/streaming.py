@@ -43,8 +43,8 @@ template <int bytes> static inline void fetch_ahead(const void* row) {
 }"""
 
 STREAM_FROM = 16 << 20
-"""Bytes from which stores go past the caches: of one array forwards, since a layer reads the output next; of all that it
-goes through backwards.
+"""Bytes from which stores go past the caches: of one array forwards, since a layer reads the output next; of all that
+it goes through backwards.
 """
 
 
