@@ -53,6 +53,11 @@ def _memory(plan: KernelPlan) -> list[str]:
     else:
         lines.append("  forward saves nothing but the inputs and the initial states")
         lines.append(f"  backward works the steps out again and keeps {tape} meanwhile")
+        if plan.checkpoints:
+            states = ", ".join(plan.checkpoints)
+            lines.append(
+                f"  of more than {plan.checkpoints_above} steps, the CPU keeps {states} before every 32nd"
+            )
     lines.append("  bytes a neuron-step in float32:")
     lines += [f"    {count:3d}  {what}" for what, count in plan.bytes_per_step]
     return lines
