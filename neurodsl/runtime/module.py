@@ -99,7 +99,7 @@ class Neuron(WithParams):
         self.__dict__["_variant"] = cls
         self.__dict__["_kernels"] = Fused(cls.definition)
         self.__dict__["_shortcut"] = None
-        self.__dict__["_learns"] = cls.forward is Neuron.forward
+        self.__dict__["_learns"] = type(self).forward is Neuron.forward
 
     # --- states ---
 

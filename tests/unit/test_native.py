@@ -133,10 +133,10 @@ def test_hooks_and_overridden_methods_are_called(extension: Any) -> None:
         def forward(self, *inputs: Tensor) -> Any:
             return 2 * super().forward(*inputs)
 
-    twice = Twice()
-    for _ in range(3):
-        twice.reset()
-        assert torch.equal(twice(x), 2 * LIF()(x))
+    for twice in (Twice(), Twice(surrogate="sigmoid(alpha=2.0)")):
+        for _ in range(3):
+            twice.reset()
+            assert torch.equal(twice(x), 2 * LIF()(x))
 
 
 def test_graphs_outlive_their_module(extension: Any) -> None:
