@@ -71,10 +71,10 @@ def write_entries(
             writer.line(f"return {call}<{real}>(a);")
         writer.line()
         with writer.block(f"int {symbol}_{suffix}_slots(const slot* v) {{"):
-            taken = [_from_slot(a, f"v[{place}]", real) for place, a in enumerate(arguments)]
+            from_slots = [_from_slot(a, f"v[{i}]", real) for i, a in enumerate(arguments)]
             writer.line(f"return {symbol}_{suffix}(")
             with writer.indented():
-                writer.lines(_wrapped(taken, ");"))
+                writer.lines(_wrapped(from_slots, ");"))
         writer.line()
 
 

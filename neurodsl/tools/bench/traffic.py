@@ -23,7 +23,7 @@ def passes(argument: Mapping[str, Any], first_output: str, steps: int) -> bool:
     """
     role = argument["role"]
     if argument.get("every", 1) > 1:
-        return steps > argument["above"]
+        return bool(steps > argument["above"])
     if role == "grad_output":
         return not argument.get("recorded") and argument.get("of") == first_output
     if role in ("initial_state", "param_tensor", "uniform_tensor"):
