@@ -110,9 +110,9 @@ class BackwardPrinter:
                 given = f"(a, nullptr{none})"
                 chosen = powers(self.dividing, self.arguments, self.fields)
                 call = f"{self.name}_blocks<real, false"
-                writer.line(f"if (large) return {call}, true, false>{given};")
+                writer.line(f"if (large) return {call}, is_float<real>, false>{given};")
                 if chosen:
-                    writer.line(f"if ({chosen}) return {call}, false, true>{given};")
+                    writer.line(f"if ({chosen}) return {call}, false, is_float<real>>{given};")
                 writer.line(f"return {call}, false, false>{given};")
             if not wanted:
                 return

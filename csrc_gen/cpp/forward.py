@@ -203,7 +203,8 @@ class ForwardPrinter:
             writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
         chosen = powers(self.dividing, self.arguments, self.fields)
         otherwise = "else " if wanted else ""
-        writer.line(f"{otherwise}if (large) {which}_blocks<real, false, true, false>(a);")
+        call = f"{which}_blocks<real, false"
+        writer.line(f"{otherwise}if (large) {call}, is_float<real>, false>(a);")
         if chosen:
-            writer.line(f"else if ({chosen}) {which}_blocks<real, false, false, true>(a);")
-        writer.line(f"else {which}_blocks<real, false, false, false>(a);")
+            writer.line(f"else if ({chosen}) {call}, false, is_float<real>>(a);")
+        writer.line(f"else {call}, false, false>(a);")

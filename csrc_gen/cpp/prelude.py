@@ -49,7 +49,10 @@ ADD_UP = """template <typename real> static void add_up(const double* sums, i64 
     *total += real(all);
 }"""
 
-DIVISOR = """// What all neurons are divided by. By a power of two, the product with its inverse has the same bits.
+DIVISOR = """// Kernels of double have fewer instances: they are there to check by, and take long to compile.
+template <typename real> constexpr bool is_float = sizeof(real) == sizeof(float);
+
+// What all neurons are divided by. By a power of two, the product with its inverse has the same bits.
 template <typename real, bool POWER> struct divisor {
     real value, inverse;
     explicit divisor(real x) : value(x), inverse(real(1) / x) {}
