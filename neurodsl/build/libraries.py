@@ -27,8 +27,8 @@ CXX_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-mat
 """For every CPU library. The caller adds what strict results need (the manifest's `flags`)."""
 
 GXX_FLAGS = ("-fno-tree-pre", "-fno-thread-jumps", "--param=max-completely-peel-times=2")
-"""For g++: two passes make branches of selections, and loops with branches become no vectors; writing a block's loops out
-in full takes a third of the time to compile.
+"""For g++: two passes make branches of selections, and loops with branches become no vectors; writing a block's loops
+out in full takes a third of the time to compile.
 """
 
 NVCC_FLAGS = ("-std=c++17", "-O3", "-w")
