@@ -80,7 +80,7 @@ def measure(network: str, name: str, steps: int, repeats: int = REPEATS) -> Figu
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew
     _step(model, contestant, x)
-    peak = _status("VmHWM") - before
+    peak = max(_status("VmHWM") - before, 0)
     seconds = []
     for _ in range(repeats):
         begun = time.perf_counter()
