@@ -51,8 +51,8 @@ def compile_file(
 ) -> CompileResult:
     """Compile a `.neuron` file and write the generated files beside it, or in `out_dir` (made if missing).
 
-    `build` also builds the CPU library and, where nvcc is found, the cubins; `force` overwrites files that neurodsl
-    did not write. Other keywords are those of `neurodsl.options.Options`.
+    `build` also builds the CPU library and, where nvcc or NVRTC is found, what GPUs load; `force` overwrites files
+    that neurodsl did not write. Other keywords are those of `neurodsl.options.Options`.
 
     Raises:
         CompileError: the program is wrong.

@@ -27,8 +27,8 @@ class Options:
         },
     )
     cuda_arch: tuple[str, ...] = field(
-        default=("sm_75", "sm_80", "sm_90", "sm_100", "sm_120"),
-        metadata={"help": "architectures of the cubins that --build makes, such as sm_80,sm_90"},
+        default=("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"),
+        metadata={"help": "architectures of the fatbin that --build makes, such as sm_80,sm_90"},
     )
     surrogate: str | None = field(
         default=None,

@@ -1,4 +1,4 @@
-"""Writes what was compiled: generated texts, the CPU library, cubins. Each file appears whole or not at all."""
+"""Writes what was compiled: generated texts, the CPU library, GPU images. Each file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ LIBRARY_MARKER = "neurodsl_source"
 """A symbol of every CPU library that `--build` makes; its value is the fingerprint of what it was made from."""
 
 _ELF, _ELF_MACHINE_CUDA = b"\x7fELF", 190
+_FATBIN = (0xBA55ED50).to_bytes(4, "little")
 
 
 def write_files(compilation: Compilation, folder: Path, *, force: bool) -> tuple[Path, ...]:
@@ -48,10 +48,12 @@ def write_files(compilation: Compilation, folder: Path, *, force: bool) -> tuple
 def build_files(
     compilation: Compilation, folder: Path, options: Options, *, force: bool = False
 ) -> tuple[Path, ...]:
-    """Build the CPU library and, where nvcc is found, the cubins of `options.cuda_arch`, into `folder`.
+    """Build the CPU library and what GPUs load for `options.cuda_arch`, into `folder`.
+
+    For GPUs that is one fatbin where nvcc is found, else a cubin an architecture where NVRTC is found, else nothing.
 
     Raises:
-        ToolchainError: there is no C++ compiler, or nvcc does not know an architecture that was asked for.
+        ToolchainError: there is no C++ compiler, or an architecture that was asked for is not known to nvcc or NVRTC.
         FileExistsError: a library that neurodsl did not build is in the way, and `force` is not set.
     """
     from neurodsl.build import portable_library
@@ -66,7 +68,7 @@ def build_files(
     )
     made = {
         folder / f"lib{stem}.so": library,
-        **_cubins(texts.get(".cu"), flags["nvcc"], folder, stem, options),
+        **_gpu_images(texts.get(".cu"), flags["nvcc"], folder, stem, options),
     }
     if not force:
         refuse_foreign(made)
@@ -92,25 +94,17 @@ def _library_mark(fingerprint: str) -> str:
     return f'\nextern "C" {{\nextern const char {name}[];\nconst char {name}[] = "{fingerprint}";\n}}\n'
 
 
-def _cubins(
+def _gpu_images(
     source: str | None, flags: list[str], folder: Path, stem: str, options: Options
 ) -> dict[Path, Path]:
-    """Path to write -> path in the cache, for each architecture; nothing where there is no nvcc."""
-    from neurodsl.build import cubin
-    from neurodsl.build.toolchain import find_nvcc, known_architectures
+    """Path to write -> path in the cache; nothing where there is neither nvcc nor NVRTC."""
+    from neurodsl.build.gpu_images import images_of
 
-    nvcc = find_nvcc()
-    if nvcc is None or source is None:
+    if source is None:
         return {}
-    archs: Sequence[str] = options.cuda_arch
-    if archs == Options().cuda_arch:  # nobody asked for these: make those that this nvcc knows
-        known = known_architectures(nvcc)
-        archs = [arch for arch in archs if not known or arch in known]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        built = pool.map(lambda arch: cubin(source, flags, arch, stem=stem), archs)
-        return {
-            folder / f"{stem}.{arch}.cubin": path for arch, path in zip(archs, built, strict=True)
-        }
+    archs, asked = options.cuda_arch, options.cuda_arch != Options().cuda_arch
+    made = images_of(source, flags, archs, stem=stem, exactly=asked)
+    return {folder / f"{stem}{suffix}": path for suffix, path in made.items()}
 
 
 def refuse_foreign(paths: Iterable[Path]) -> None:
@@ -131,6 +125,8 @@ def is_ours(path: Path) -> bool:
         return False
     if path.suffix == ".json":
         return _is_manifest(content)
+    if path.suffix == ".fatbin":
+        return content.startswith(_FATBIN)
     if content.startswith(_ELF):
         is_cubin = int.from_bytes(content[18:20], "little") == _ELF_MACHINE_CUDA
         return is_cubin if path.suffix == ".cubin" else LIBRARY_MARKER.encode() in content
@@ -154,7 +150,8 @@ def write_atomically(path: Path, content: bytes, *, executable: bool = False) ->
 
 def _remove_stale(folder: Path, stem: str) -> None:
     """Libraries of an earlier `--build` do not fit new texts; they would be loaded in their place."""
-    for path in [folder / f"lib{stem}.so", *sorted(folder.glob(f"{glob.escape(stem)}.sm_*.cubin"))]:
+    cubins = sorted(folder.glob(f"{glob.escape(stem)}.sm_*.cubin"))
+    for path in [folder / f"lib{stem}.so", folder / f"{stem}.fatbin", *cubins]:
         if path.exists() and is_ours(path):
             path.unlink()
 

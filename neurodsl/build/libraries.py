@@ -1,4 +1,4 @@
-"""Shared libraries, cubins and generated modules, from the cache or newly made."""
+"""Shared libraries and generated modules, from the cache or newly made."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from neurodsl.build.errors import BuildError, ToolchainError
 from neurodsl.build.ninja import Edge
 from neurodsl.build.toolchain import (
     CXX_REMEDY,
-    NVCC_REMEDY,
     Compiler,
     cpu_features,
     cpu_fingerprint,
     cxx_compiler,
-    nvcc_compiler,
 )
 
 CXX_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-w")
@@ -31,10 +29,7 @@ GXX_FLAGS = ("-fno-tree-pre", "-fno-thread-jumps", "--param=max-completely-peel-
 out in full takes a third of the time to compile.
 """
 
-NVCC_FLAGS = ("-std=c++17", "-O3", "-w")
-
 CXX_PROBE = '#include <cmath>\n#include <cstdint>\n#include <cstdlib>\nextern "C" int probe() { return 0; }\n'
-CUDA_PROBE = 'extern "C" __global__ void probe() {}\n'
 
 
 def cpu_library(source: str, flags: Sequence[str], *, stem: str) -> Path:
@@ -53,7 +48,7 @@ def cpu_library(source: str, flags: Sequence[str], *, stem: str) -> Path:
         BuildError: the compiler refused the text.
     """
     compiler = cxx_compiler()
-    safe = _safe(stem)
+    safe = safe_name(stem)
     part = Part(safe, source, (*_common(compiler), *_native_tuning(), *flags))
     return _library(safe, [part], compiler, cpu_fingerprint())
 
@@ -78,7 +73,7 @@ def portable_library(
         BuildError: the compiler refused the text.
     """
     compiler = cxx_compiler()
-    safe = _safe(stem)
+    safe = safe_name(stem)
     options = (*_common(compiler), *flags)
     levels = variants.levels_here()
     if not levels:
@@ -128,7 +123,7 @@ def _library(safe: str, parts: Sequence[Part], compiler: Compiler, cpu: str) -> 
         objects = tuple(edge.output for edge in edges)
         link = (*compiler.command, "-shared", "-Wl,--as-needed", *objects, "-o", name)
         texts = {f"{part.name}.cpp": part.text for part in parts}
-        _build(
+        compile_in(
             folder, texts, [*edges, Edge(name, objects, link)], compiler, (CXX_PROBE, CXX_REMEDY)
         )
         for built in objects:
@@ -137,27 +132,6 @@ def _library(safe: str, parts: Sequence[Part], compiler: Compiler, cpu: str) -> 
     listed = [[part.name, part.text, *part.options] for part in parts]
     key = cache.digest("cpu", listed, compiler.command, compiler.version, cpu, name)
     return cache.entry("cpu", key, make) / name
-
-
-def cubin(source: str, flags: Sequence[str], arch: str, *, stem: str = "kernels") -> Path:
-    """The machine code of a CUDA text for one architecture such as `sm_80`, from nvcc or from the cache.
-
-    Raises:
-        ToolchainError: no nvcc or no ninja, or nvcc cannot compile for this architecture.
-        BuildError: nvcc refused the text.
-    """
-    compiler = nvcc_compiler()
-    safe = _safe(stem)
-    name = f"{safe}.{_safe(arch)}.cubin"
-    options = [*NVCC_FLAGS, *flags, "-cubin", f"-arch={arch}"]
-
-    def make(folder: Path) -> None:
-        command = (*compiler.command, *options, f"{safe}.cu", "-o", name)
-        edges = [Edge(name, (f"{safe}.cu",), command)]
-        _build(folder, {f"{safe}.cu": source}, edges, compiler, (CUDA_PROBE, NVCC_REMEDY))
-
-    key = cache.digest("cubin", source, options, compiler.command, compiler.version, name)
-    return cache.entry("cubin", key, make) / name
 
 
 def module_folder(fingerprint: str, generate: Callable[[], dict[str, str]]) -> Path:
@@ -174,7 +148,7 @@ def module_folder(fingerprint: str, generate: Callable[[], dict[str, str]]) -> P
     return cache.entry("modules", cache.digest("module", fingerprint), make)
 
 
-def _build(
+def compile_in(
     folder: Path,
     texts: dict[str, str],
     edges: Sequence[Edge],
@@ -218,6 +192,6 @@ def _common(compiler: Compiler) -> tuple[str, ...]:
     return (*CXX_FLAGS, *own, "-fopenmp-simd")
 
 
-def _safe(stem: str) -> str:
+def safe_name(stem: str) -> str:
     """A file name without anything that a shell, ninja or a compiler could read as its own."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", stem).strip(".") or "kernels"

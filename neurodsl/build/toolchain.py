@@ -20,6 +20,7 @@ CXX_REMEDY = (
     "apt install g++   (Fedora: dnf install gcc-c++; conda: conda install -c conda-forge gxx)"
 )
 NVCC_REMEDY = "conda install -c nvidia cuda-nvcc   (or install the CUDA toolkit and set CUDA_HOME)"
+NVRTC_REMEDY = f"{sys.executable} -m pip install nvidia-cuda-nvrtc"
 NINJA_REMEDY = f"{sys.executable} -m pip install ninja"
 
 
@@ -70,6 +71,12 @@ def find_nvcc() -> Compiler | None:
     """As `nvcc_compiler`, and None where there is none."""
     found = (_compiler((candidate,)) for candidate in _nvcc_candidates())
     return next((compiler for compiler in found if compiler is not None), None)
+
+
+def cuda_driver() -> str:
+    """The library of the CUDA driver, as the loader finds it: NEURODSL_CUDA_DRIVER, else the system's."""
+    system = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    return os.environ.get("NEURODSL_CUDA_DRIVER") or system
 
 
 def known_architectures(nvcc: Compiler) -> frozenset[str]:

@@ -39,7 +39,9 @@ def _compile(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", metavar="DIR", type=Path, help="where to write (made if missing)"
     )
     parser.add_argument(
-        "--build", action="store_true", help="also build the CPU library and, with nvcc, the cubins"
+        "--build",
+        action="store_true",
+        help="also build the CPU library and, with nvcc or NVRTC, what GPUs load",
     )
     parser.add_argument(
         "--force", action="store_true", help="overwrite files that neurodsl did not write"
@@ -97,8 +99,20 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
     parser.add_argument("--threads", type=positive, help="of PyTorch and of the kernels")
-    dtypes = ("float32", "float64", "bfloat16", "float16")
-    parser.add_argument("--dtype", choices=dtypes, default="float32")
+    parser.add_argument(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        type=device,
+        default="cpu",
+        help="cuda: on a GPU, by its own clock, from Python and in graphs (docs/gpu.md)",
+    )
+    parser.add_argument(
+        "--dtype",
+        metavar="float32|float64|bfloat16|float16",
+        type=dtypes,
+        default=("float32",),
+        help="with --device cuda several, separated by commas",
+    )
     parser.add_argument("--peers", action=flag, default=True, help="SpikingJelly, if installed")
     parser.add_argument("--reference", action=flag, default=True, help="the eager loop")
     parser.add_argument(
@@ -200,6 +214,23 @@ def architectures(text: str) -> tuple[str, ...]:
     if wrong or not archs:
         raise argparse.ArgumentTypeError(f"{text!r}: write architectures as in sm_80,sm_90")
     return archs
+
+
+def device(text: str) -> str:
+    """`cpu`, `cuda` or `cuda:1`."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write cpu, cuda or cuda:1")
+    return text
+
+
+def dtypes(text: str) -> tuple[str, ...]:
+    """`float32,float16` as a tuple, each once."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    known = ("float32", "float64", "bfloat16", "float16")
+    wrong = [name for name in found if name not in known]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(known)}")
+    return found
 
 
 def positive(text: str) -> int:

@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,9 +14,12 @@ from typing import Any
 
 from neurodsl.build import BuildError, ToolchainError, cache, cpu_library
 from neurodsl.build.cache import CACHE_REMEDY
+from neurodsl.build.nvrtc import find_nvrtc
 from neurodsl.build.toolchain import (
     NVCC_REMEDY,
+    NVRTC_REMEDY,
     cpu_features,
+    cuda_driver,
     cxx_compiler,
     find_nvcc,
     ninja_program,
@@ -75,6 +78,7 @@ def examine() -> list[Finding]:
         _processor(),
         *_trial_build(),
         _nvcc(),
+        _nvrtc(),
         _gpu(),
     ]
 
@@ -147,21 +151,33 @@ def _trial_build() -> Iterator[Finding]:
 def _nvcc() -> Finding:
     nvcc = find_nvcc()
     if nvcc is None:
-        return Finding("nvcc", State.OPTIONAL, "not found: no CUDA kernels", NVCC_REMEDY)
+        return Finding("nvcc", State.OPTIONAL, "not found: --build makes no fatbin", NVCC_REMEDY)
     return Finding("nvcc", State.OK, nvcc.version)
+
+
+def _nvrtc() -> Finding:
+    nvrtc = find_nvrtc()
+    if nvrtc is None:
+        detail = "not found: on a GPU, kernels are compiled by nvcc, or come from --build"
+        return Finding("NVRTC", State.OPTIONAL, detail, NVRTC_REMEDY)
+    newest = f", up to sm_{max(nvrtc.architectures)}" if nvrtc.architectures else ""
+    return Finding("NVRTC", State.OK, f"{nvrtc.version_text}{newest}, {nvrtc.path}")
 
 
 def _gpu() -> Finding:
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL(cuda_driver())
     except OSError:
         return Finding("GPU", State.OPTIONAL, "no CUDA driver on this machine")
-    count = ctypes.c_int(0)
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return Finding("GPU", State.OPTIONAL, "a CUDA driver, but it does not start")
     if not count.value:
         return Finding("GPU", State.OPTIONAL, "a CUDA driver, but no device")
-    return _gpu_of_torch(count.value)
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    known = f"driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}"
+    found = _gpu_of_torch(count.value)
+    return replace(found, detail=f"{found.detail}; {known}")
 
 
 def _gpu_of_torch(count: int) -> Finding:

@@ -207,6 +207,7 @@ def test_a_level_that_this_cpu_has_not_is_refused() -> None:
 
 def test_a_built_folder_lists_one_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neurodsl.build.toolchain.find_nvcc", lambda: None)
+    monkeypatch.setenv("NEURODSL_NVRTC", "")
     compilation, _ = compiled("LIF")
     made = build_files(compilation, tmp_path, Options())
     assert [path.name for path in made] == ["liblif.so"]

@@ -45,7 +45,7 @@ def _compile(source: Source, folder: Path, options: Options, arguments: argparse
         _say_written(paths)
         if arguments.build:
             _say_written(build_files(compilation, folder, options, force=arguments.force))
-            _say_without_cubins()
+            _say_without_gpu_images()
     except FileExistsError:
         raise
     except OSError as error:
@@ -57,11 +57,16 @@ def _say_written(paths: tuple[Path, ...]) -> None:
         print(f"wrote {path}", flush=True)
 
 
-def _say_without_cubins() -> None:
-    from neurodsl.build.toolchain import NVCC_REMEDY, find_nvcc
+def _say_without_gpu_images() -> None:
+    from neurodsl.build.nvrtc import find_nvrtc
+    from neurodsl.build.toolchain import NVCC_REMEDY, NVRTC_REMEDY, find_nvcc
 
-    if find_nvcc() is None:
-        complain(f"no nvcc found, so no cubins were made; to mend it: {NVCC_REMEDY}", kind="note")
+    if find_nvcc() is None and find_nvrtc() is None:
+        complain(
+            "neither nvcc nor NVRTC found, so nothing was made for GPUs; to mend it: "
+            f"{NVRTC_REMEDY}   or: {NVCC_REMEDY}",
+            kind="note",
+        )
 
 
 def _refuse_clashes(sources: list[Source], out: Path | None) -> None:
