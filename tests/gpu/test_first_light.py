@@ -1,4 +1,4 @@
-"""The shortest proof that a GPU computes at all: seven neurons, their spikes those of the CPU, and all their gradients."""
+"""The shortest proof that a GPU computes: seven neurons, their spikes those of the CPU, and all their gradients."""
 
 from __future__ import annotations
 

@@ -18,7 +18,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--plot goes with neither --all nor --fresh")
     if arguments.plot is not None and not arguments.plot.absolute().parent.is_dir():
         raise UsageError(f"--plot {arguments.plot}: there is no such folder")
-    _check_memory(arguments.shapes)
+    on_gpu = arguments.device != "cpu"
+    if on_gpu and (arguments.all or arguments.fresh or arguments.warm_heap):
+        raise UsageError("--device cuda goes with neither --all nor --fresh nor --warm-heap")
+    if not on_gpu and len(arguments.dtype) > 1:
+        raise UsageError("--dtype takes several with --device cuda only")
+    if not on_gpu:
+        _check_memory(arguments.shapes)
     sources = [loadable(file) for file in arguments.files or ["LIF"]]
     from neurodsl.tools.bench import command
     from neurodsl.tools.bench.contestants import Choice
@@ -27,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         shapes=arguments.shapes,
         rounds=arguments.rounds,
         threads=arguments.threads,
-        dtype=arguments.dtype,
+        dtype=arguments.dtype[0],
         choice=Choice(
             reference=arguments.reference,
             peers=arguments.peers,
@@ -41,6 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
         markdown=arguments.markdown,
         plot=arguments.plot,
     )
+    if on_gpu:
+        from neurodsl.tools.bench.device_command import run_on_device
+
+        return run_on_device(sources, settings, arguments.device, arguments.dtype)
     return command.run_library(settings) if arguments.all else command.run(sources, settings)
 
 

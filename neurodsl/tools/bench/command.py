@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,12 +47,13 @@ class Settings:
 
 
 @dataclass(slots=True)
-class _Run:
-    """What has been found, and where it is shown."""
+class Run:
+    """What has been found, and where it is shown; `facts` are the machine's."""
 
     settings: Settings
     console: Console
     tell: Tell
+    facts: dict[str, Any]
     found: dict[str, Any] = field(default_factory=dict)
 
     def add(self, key: str, values: Sequence[Any], tables: Sequence[Table]) -> None:
@@ -69,7 +70,7 @@ class _Run:
 
 def run(sources: Sequence[str | Path] = ("LIF",), settings: Settings | None = None) -> int:
     """Benchmark every neuron of the given files or library names; returns the exit status."""
-    with _running(settings or Settings()) as run:
+    with running(settings or Settings()) as run:
         results: list[Result] = []
         for source in sources:
             if run.settings.fresh:
@@ -84,7 +85,7 @@ def run(sources: Sequence[str | Path] = ("LIF",), settings: Settings | None = No
 
 def run_library(settings: Settings | None = None, chosen: Sequence[str] | None = None) -> int:
     """Measure the library's neurons (or those chosen) beside LIF; returns the exit status."""
-    with _running(settings or Settings()) as run:
+    with running(settings or Settings()) as run:
         rows = library.measure_library(
             shapes=run.settings.shapes or library.SHAPES,
             rounds=run.settings.rounds,
@@ -100,7 +101,7 @@ def run_library(settings: Settings | None = None, chosen: Sequence[str] | None =
     return 0
 
 
-def _run_in_process(run: _Run, source: str | Path) -> Iterator[Result]:
+def _run_in_process(run: Run, source: str | Path) -> Iterator[Result]:
     settings = run.settings
     module: Any = neurodsl.load(source)
     if settings.compile_times:
@@ -125,7 +126,7 @@ def _run_in_process(run: _Run, source: str | Path) -> Iterator[Result]:
             yield result
 
 
-def _run_fresh(run: _Run, source: str | Path) -> None:
+def _run_fresh(run: Run, source: str | Path) -> None:
     settings = run.settings
     module: Any = neurodsl.load(source)
     for neuron in module.__manifest__["neurons"]:
@@ -154,8 +155,8 @@ def _run_fresh(run: _Run, source: str | Path) -> None:
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[_Run]:
-    """Make the machine ready, show what is being done, and print the JSON in the end."""
+def running(settings: Settings, more: Mapping[str, Any] | None = None) -> Iterator[Run]:
+    """Make the machine ready, show what is being done, and print the JSON in the end; `more` facts are of a device."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     if settings.plot is not None:
@@ -166,7 +167,8 @@ def _running(settings: Settings) -> Iterator[_Run]:
     with _telling() as tell:
         tell("building the call path in C++")
         facts = machine.facts() | {"call_path": machine.ready_call_path(), "heap": heap}
-        run = _Run(settings, _console(), tell)
+        facts |= more or {}
+        run = Run(settings, _console(), tell, facts)
         run.note(
             f"{facts['cpu']}, {facts['threads']} threads, PyTorch {facts['torch']}, "
             f"call path in {facts['call_path']}, freed memory {heap}"

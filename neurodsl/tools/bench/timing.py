@@ -18,6 +18,17 @@ SECONDS_EACH = 3.0
 
 Calls = Mapping[str, Callable[[], object]]
 
+Sample = Callable[[Callable[[], object], int], float]
+"""Seconds of one call among so many made one after the other."""
+
+
+def sample(call: Callable[[], object], repeats: int) -> float:
+    """By this process' clock: for calls that are done when they return."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -38,14 +49,21 @@ class Spread:
 
 
 def taking_turns(
-    calls: Calls, rounds: int, *, least: int = LEAST_TURNS, seconds_each: float = SECONDS_EACH
+    calls: Calls,
+    rounds: int,
+    *,
+    least: int = LEAST_TURNS,
+    seconds_each: float = SECONDS_EACH,
+    clock: Sample = sample,
+    turn_seconds: float = TURN_SECONDS,
 ) -> dict[str, Spread]:
     """What one call takes, by name, where contestants take turns.
 
     In each round everyone has one turn, so that a slow spell of the machine hits all alike and nobody finds the caches
-    as it left them. Calls are warmed up first.
+    as it left them. Calls are warmed up first, all of them, before anything counts. `clock` times a turn, which repeats
+    a short call until it lasts about `turn_seconds`.
     """
-    repeats = {name: _warm_up(call) for name, call in calls.items()}
+    repeats = {name: _warm_up(call, clock, turn_seconds) for name, call in calls.items()}
     samples: dict[str, list[float]] = {name: [] for name in calls}
     spent = dict.fromkeys(calls, 0.0)
     with _without_collection():
@@ -53,7 +71,7 @@ def taking_turns(
             for name, call in calls.items():
                 if done >= least and spent[name] > seconds_each:
                     continue
-                samples[name].append(_sample(call, repeats[name]))
+                samples[name].append(clock(call, repeats[name]))
                 spent[name] += samples[name][-1] * repeats[name]
     return {name: Spread.of(seconds) for name, seconds in samples.items()}
 
@@ -82,16 +100,9 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _warm_up(call: Callable[[], object]) -> int:
+def _warm_up(call: Callable[[], object], clock: Sample, turn_seconds: float) -> int:
     """Run a call until its time settles; how often to repeat it in a turn."""
     call()
     call()
-    seconds = min(_sample(call, 1), _sample(call, 1))
-    return max(1, min(MOST_CALLS, int(TURN_SECONDS / max(seconds, 1e-9))))
-
-
-def _sample(call: Callable[[], object], repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) / repeats
+    seconds = min(clock(call, 1), clock(call, 1))
+    return max(1, min(MOST_CALLS, int(turn_seconds / max(seconds, 1e-9))))
