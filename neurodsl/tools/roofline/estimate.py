@@ -1,0 +1,119 @@
+"""What limits a loop on a GPU, from its machine code alone: a model, not a measurement.
+
+Three limits, each as clocks of a multiprocessor for one element, or as a share:
+
+- compute: the instructions over what the schedulers issue (128 lanes a clock) and over what each unit takes;
+- memory: the bytes an element needs over what DRAM gives;
+- latency: the bytes in flight against latency times bandwidth (Little's law).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neurodsl.tools.roofline.gpus import Gpu
+from neurodsl.tools.roofline.sass import LOADS, STORES, Loop
+
+ISSUE_LANES = 128
+"""Four schedulers, 32 lanes each: so many instructions of threads a clock and multiprocessor."""
+_REGISTER_UNIT = 8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Limits of a loop on a GPU. An element is one (neuron, step)."""
+
+    instructions: float
+    """An element."""
+    compute: float
+    """Clocks an element, as the busiest unit takes them."""
+    busiest: str
+    """The unit: `issue`, or a kind of instruction."""
+    memory: float
+    """Clocks an element, as DRAM takes them."""
+    resident_threads: float
+    """A multiprocessor."""
+    bytes_in_flight: float
+    """Loads of a multiprocessor that are under way."""
+    bytes_needed: float
+    """In flight, to keep DRAM busy."""
+
+    @property
+    def headroom(self) -> float:
+        """How many times longer memory takes than computing; below 1 the kernel computes more than it loads."""
+        return self.memory / self.compute
+
+    @property
+    def share(self) -> float:
+        """The share of DRAM's bandwidth that can be reached, at most."""
+        return min(1.0, self.headroom, self.bytes_in_flight / self.bytes_needed)
+
+    @property
+    def clocks(self) -> float:
+        """Clocks a multiprocessor takes for an element."""
+        return self.memory / self.share
+
+
+def resident_threads(
+    gpu: Gpu, registers: int, block: int, shared: int = 0, shared_size: int = 0
+) -> int:
+    """Threads that a multiprocessor holds.
+
+    Args:
+        gpu: the GPU.
+        registers: a thread, as ptxas reports them.
+        block: threads a block.
+        shared: bytes of shared memory a block.
+        shared_size: bytes of shared memory a multiprocessor has; 0: no limit.
+    """
+    allocated = -(-registers // _REGISTER_UNIT) * _REGISTER_UNIT
+    blocks = min(gpu.threads // block, gpu.registers // (max(1, allocated) * block))
+    if shared and shared_size:
+        blocks = min(blocks, shared_size // shared)
+    return blocks * block
+
+
+def estimate(
+    loop: Loop,
+    bytes_per_element: float,
+    gpu: Gpu,
+    *,
+    registers: int = 32,
+    block: int = 128,
+    threads: int | None = None,
+    elements: float | None = None,
+) -> Estimate:
+    """The limits of a loop.
+
+    Args:
+        loop: the main loop of a kernel.
+        bytes_per_element: bytes of DRAM that an element needs.
+        gpu: the GPU.
+        registers: a thread, as ptxas reports them.
+        block: threads a block.
+        threads: of the whole grid, if it may be too small to fill the GPU.
+        elements: that a pass of the loop computes in a thread; by default as many as its bytes are enough for.
+    """
+    if elements is None:
+        elements = loop.bytes(LOADS, STORES) / bytes_per_element
+    counts = loop.counts
+    clocks = {
+        "issue": len(loop.body) / ISSUE_LANES,
+        "fp32": counts["fp32"] / gpu.float32_lanes,
+        "fp64": counts["fp64"] / gpu.float64_lanes,
+        "integer": counts["integer"] / gpu.integer_lanes,
+        "MUFU": counts["MUFU"] / gpu.function_lanes,
+    }
+    busiest = max(clocks, key=clocks.__getitem__)
+    resident: float = resident_threads(gpu, registers, block)
+    if threads is not None:
+        resident = min(resident, threads / gpu.multiprocessors)
+    return Estimate(
+        instructions=len(loop.body) / elements,
+        compute=clocks[busiest] / elements,
+        busiest=busiest,
+        memory=bytes_per_element / gpu.bytes_a_clock,
+        resident_threads=resident,
+        bytes_in_flight=resident * loop.loads_in_flight,
+        bytes_needed=gpu.bytes_in_flight_needed,
+    )
