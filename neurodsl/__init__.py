@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neurodsl.loading import load
     from neurodsl.memory import PackedSpikes, checkpoint, compress_spikes, memory_report
     from neurodsl.native import build_native, empty_cache, set_pool_limit
+    from neurodsl.runtime.cuda import use_atomic_gradients
     from neurodsl.tools.nir import from_nir, to_nir
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "memory_report",
     "set_pool_limit",
     "to_nir",
+    "use_atomic_gradients",
 ]
 
 _HOME = {
@@ -58,6 +60,7 @@ _HOME = {
     "memory_report": "neurodsl.memory",
     "set_pool_limit": "neurodsl.native",
     "to_nir": "neurodsl.tools.nir",
+    "use_atomic_gradients": "neurodsl.runtime.cuda",
 }
 
 

@@ -113,7 +113,7 @@ class Kernels:
             ToolchainError: it has to be built and something is missing for that.
         """
         if device.type == "cuda":
-            cuda_library(self._manifest, device)
+            cuda_library(self._manifest, device).load()
         elif not self._loaded:
             self.library()
             self._loaded = True
@@ -153,15 +153,22 @@ class Kernels:
         setup, dtype, device = key
         name = str(dtype).removeprefix("torch.")
         if device.type == "cuda":
-            entry = self.entry("cuda", which, name, detached=setup.detached)
-            library = cuda_library(self._manifest, device)
-            reduce = self.entry("cuda", "reduce", name, detached=setup.detached)
-            return None if entry is None else library.kernel(entry, reduce)
+            return self._cuda_kernel(which, name, device, detached=setup.detached)
         entry = self.entry("cpp", which, name, detached=setup.detached)
         if entry is None:
             return None
         library, symbol = self.library(), entry["symbol"]
         return Kernel(getattr(library, symbol), entry, getattr(library, f"{symbol}_slots"))
+
+    def _cuda_kernel(
+        self, which: str, dtype: str, device: torch.device, *, detached: bool
+    ) -> AnyKernel | None:
+        entries = self.entries("cuda", which, dtype, detached=detached)
+        if not entries:
+            return None
+        reduces = self.entries("cuda", "reduce", dtype, detached=detached)
+        library = cuda_library(self._manifest, device)
+        return library.kernel(entries, reduces if which == "backward" else ())
 
     def saved(self, setup: Setup, dtype: torch.dtype, device: torch.device) -> tuple[Saved, ...]:
         """What the forward pass keeps for backward, besides what it is given."""
@@ -174,14 +181,19 @@ class Kernels:
         self, target: str, which: str, dtype: str, *, detached: bool
     ) -> dict[str, Any] | None:
         """A kernel's entry in the manifest; None if there is none (`forward_train` where nothing is saved)."""
+        entries = self.entries(target, which, dtype, detached=detached)
+        return next((entry for entry in entries if not entry.get("requires")), None)
+
+    def entries(
+        self, target: str, which: str, dtype: str, *, detached: bool
+    ) -> list[dict[str, Any]]:
+        """The entries of a pass: of each, a call takes the first whose `requires` holds."""
         neuron = self._manifest["neurons"][self._neuron]
         entries: list[dict[str, Any]] = neuron["kernels"]
         if detached and "variants" in neuron:
             entries = neuron["variants"][0]["kernels"]
-        for entry in entries:
-            if (entry["target"], entry["pass"], entry["dtype"]) == (target, which, dtype):
-                return entry
-        return None
+        wanted = (target, which, dtype)
+        return [e for e in entries if (e["target"], e["pass"], e["dtype"]) == wanted]
 
     def library(self) -> Any:
         """The CPU library of the module, from beside it or built in the cache."""

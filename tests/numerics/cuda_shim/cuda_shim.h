@@ -6,6 +6,8 @@
 #include <math.h>  // the overloads for float without `std::`
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string.h>  // memcpy without `std::`
 
 #include "block_scheduler.h"
 
@@ -44,6 +46,32 @@ static inline Value atomicAdd(Value* address, Value value) {
     return old;
 }
 
+template <typename To, typename From>
+static inline To cuda_shim_bits(From value) {
+    static_assert(sizeof(To) == sizeof(From), "the same bits");
+    To made;
+    std::memcpy(&made, &value, sizeof made);
+    return made;
+}
+static inline float __uint_as_float(unsigned bits) { return cuda_shim_bits<float>(bits); }
+static inline float __int_as_float(int bits) { return cuda_shim_bits<float>(bits); }
+static inline unsigned __float_as_uint(float value) { return cuda_shim_bits<unsigned>(value); }
+static inline int __float_as_int(float value) { return cuda_shim_bits<int>(value); }
+static inline double __longlong_as_double(long long bits) { return cuda_shim_bits<double>(bits); }
+static inline long long __double_as_longlong(double value) { return cuda_shim_bits<long long>(value); }
+static inline double __hiloint2double(int high, int low) {
+    return cuda_shim_bits<double>(static_cast<unsigned long long>(static_cast<unsigned>(high)) << 32 |
+                                  static_cast<unsigned>(low));
+}
+static inline int __double2hiint(double value) {
+    return static_cast<int>(cuda_shim_bits<unsigned long long>(value) >> 32);
+}
+static inline int __double2loint(double value) { return static_cast<int>(cuda_shim_bits<unsigned long long>(value)); }
+
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fsub_rn(float a, float b) { return a - b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 static inline float __fdiv_rn(float a, float b) { return a / b; }
 static inline double __ddiv_rn(double a, double b) { return a / b; }
 static inline float __fsqrt_rn(float a) { return std::sqrt(a); }
