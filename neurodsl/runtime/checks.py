@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from neurodsl.runtime.errors import UnsupportedError
+
+_PLAIN = (Tensor, nn.Parameter)
 
 
 def as_tuple(values: Any) -> tuple[Tensor, ...]:
@@ -26,6 +30,7 @@ def check_inputs(neuron: str, names: Sequence[str], inputs: Sequence[Any], *, si
     for name, x in zip(names, inputs, strict=True):
         if not isinstance(x, Tensor):
             raise TypeError(f"{neuron}: {name} must be a tensor, not {type(x).__name__}")
+        check_local(neuron, name, x)
         if not x.is_floating_point():
             raise TypeError(f"{neuron}: {name} is {x.dtype}; convert it, as in {name}.float()")
         if x.dim() < 1 + (not single) and not single:
@@ -53,6 +58,7 @@ def check_states(neuron: str, names: Sequence[str], states: Sequence[Tensor], x:
         )
     shape = x.shape[1:]
     for name, state in zip(names, states, strict=True):
+        check_local(neuron, f"the state {name}", state)
         if state.shape != shape:
             raise ValueError(
                 f"{neuron}: the state {name} has shape {tuple(state.shape)} and the input {tuple(x.shape[1:])} a step; "
@@ -62,3 +68,17 @@ def check_states(neuron: str, names: Sequence[str], states: Sequence[Tensor], x:
             raise ValueError(
                 f"{neuron}: the state {name} is on {state.device}, the input on {x.device}"
             )
+
+
+def check_local(neuron: str, what: str, tensor: Tensor) -> None:
+    """A tensor must have its values in this process: kernels read memory, and a DTensor has none of its own.
+
+    Raises:
+        UnsupportedError: it is a DTensor.
+    """
+    if type(tensor) not in _PLAIN and hasattr(tensor, "to_local"):
+        raise UnsupportedError(
+            f"{neuron}: {what} is a DTensor, spread over processes, and kernels read plain tensors. Under FSDP2 call "
+            "the module that was given to fully_shard, which gathers its parameters for the call; elsewhere convert it "
+            "with to_local() or full_tensor()"
+        )

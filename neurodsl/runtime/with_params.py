@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurodsl.runtime.checks import check_local
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.params import Param, checked, choose, plain, raw_value, through
 from neurodsl.runtime.shapes import beside, declared_size, of_call
@@ -84,6 +85,8 @@ class WithParams(nn.Module):
         found = []
         for param in self._variant.definition.params:
             value = getattr(self, param.python)
+            if isinstance(value, Tensor):
+                check_local(self.definition.name, param.python, value)
             if param.shape:
                 name = self.definition.name
                 value = of_call(name, param, value, x, x.dtype, first_step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,22 +101,37 @@ def with_fsdp() -> dict[str, Any]:
     """FSDP2, the neuron's parameters in a group of their own; rank 1 begins with another scalar."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import Replicate, distribute_tensor
 
     from neurodsl.distributed import replicate_scalars
 
     mesh = init_device_mesh("cpu", (RANKS,))
     inner = network()
-    try:
-        fully_shard(network(), mesh=mesh)
-        message = ""
-    except ValueError as error:
-        message = str(error)
     with torch.no_grad():
         inner[1].tau += dist.get_rank()
     scalars = replicate_scalars(inner)
     fully_shard(inner[1], mesh=mesh, ignored_params=scalars)
     fully_shard(inner, mesh=mesh, ignored_params=scalars)
-    return {**train(inner, inner[1]), "message": message}
+    found = train(inner, inner[1])
+    hidden = torch.zeros(2, 1, 4, dtype=torch.float64)
+    spread = distribute_tensor(hidden, mesh, [Replicate()])
+    node = network()[1]
+    found["messages"] = {
+        "scalar": message_of(fully_shard, network(), mesh=mesh),
+        "param": message_of(inner[1].functional, hidden),
+        "input": message_of(node, spread),
+        "state": message_of(node.functional, hidden, spread[0]),
+    }
+    return found
+
+
+def message_of(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """What the error of a call says."""
+    try:
+        call(*arguments, **options)
+    except (ValueError, RuntimeError) as error:
+        return str(error)
+    return ""
 
 
 def main(folder: Path) -> None:

@@ -120,10 +120,18 @@ def test_parameters_are_common(found: Any, expected: dict[str, Any], kind: str, 
 
 def test_fsdp_shards_vectors_and_refuses_scalars(found: Any) -> None:
     for saved in found[0]:
-        assert re.search(r"doesn't support scalar parameters.* tau ", saved["fsdp"]["message"])
+        assert "doesn't support scalar parameters" in saved["fsdp"]["messages"]["scalar"]
         assert saved["fsdp"]["sizes"]["1.tau"] == 1
         assert saved["fsdp"]["sizes"]["1.gain"] == 2
         assert saved["ddp"]["sizes"]["1.gain"] == 4
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [("param", "gain"), ("input", "x"), ("state", "the state v")]
+)
+def test_tensors_spread_over_processes_are_refused(found: Any, what: str, name: str) -> None:
+    for saved in found[0]:
+        assert f"Scaled: {name} is a DTensor" in saved["fsdp"]["messages"][what]
 
 
 def test_an_empty_cache_is_filled_by_one_rank(found: Any) -> None:
