@@ -19,7 +19,8 @@ def needs_device(item: pytest.Item) -> bool:
     return item.get_closest_marker("gpu") is not None
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
     if needs_device(item) and not torch.cuda.is_available():
         pytest.fail(NO_DEVICE, pytrace=False)
 
