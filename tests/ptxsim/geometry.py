@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,6 +80,12 @@ class Geometry:
             special[f"ctaid.{axis}"] = of_grid.astype(np.uint32)
         return special
 
+    def start(self) -> None:
+        """A new launch: no barrier was passed yet."""
+        self.block_epoch[:] = 0
+        self.warp_epoch[:] = 0
+        self.epochs += 1
+
     def group(self, index: Array) -> Group:
         """The group of the threads `index` (increasing numbers); kept, so that asking again is cheap."""
         first, last = int(index[0]), int(index[-1])
@@ -97,6 +104,12 @@ class Geometry:
         self.block_epoch[blocks] += 1
         self.warp_epoch[warps] += 1
         self.epochs += 1
+
+
+@lru_cache(maxsize=64)
+def geometry_of(grid: tuple[int, int, int], block: tuple[int, int, int]) -> Geometry:
+    """The geometry of these sizes, kept: launches of one size come in rows. Only one runs at a time."""
+    return Geometry(grid, block)
 
 
 class Group:

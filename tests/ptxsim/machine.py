@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from ptxsim.buffers import FIRST_BUFFER, Buffer
 from ptxsim.formats import NUMPY, Array
-from ptxsim.geometry import Dim3, Geometry
+from ptxsim.geometry import Dim3, dim3, geometry_of
 from ptxsim.launch_state import Launch, PrivateMemory, Stats
 from ptxsim.program import Program, program_of
 from ptxsim.scheduler import Scheduler
@@ -96,7 +96,8 @@ class Machine:
             raise PtxError(f"{name} takes {len(parameters)} arguments, {len(args)} given")
         for buffer in self.buffers.values():
             buffer.start()
-        geometry = Geometry(grid, block)
+        geometry = geometry_of(dim3(grid), dim3(block))
+        geometry.start()
         launch = Launch(
             geometry, self.buffers, self.generator, strict=self.strict, noise=self.noise
         )
@@ -117,7 +118,7 @@ class Machine:
 
     def unsupported(self, name: str) -> list[str]:
         """The instructions of a kernel that this simulator cannot run, without running it."""
-        return self.program(name).unsupported
+        return self.program(name).unsupported()
 
 
 def _parameter(parameter: Variable, argument: Argument) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ptxsim.syntax import (
     TYPE_BYTES,
@@ -26,6 +26,8 @@ from ptxsim.syntax import (
 
 _HEADER = re.compile(r"^(\.\w+\s+)*\.(entry|func)\b")
 _LABEL = re.compile(r"\s*[$\w.]+:")
+_BODY = re.compile(r"(?:\.\w+\s+)*\.(?:entry|func)\b[^{;]*\{")
+_BRACE = re.compile(r"[{}]")
 _TOKEN = re.compile(r"[{};:]")
 _ADDRESS = re.compile(r"\[\s*([^\s+\]]+)\s*(?:\+\s*(-?\w+))?\s*\]")
 _SPECIAL = re.compile(
@@ -61,26 +63,63 @@ def parse(text: str) -> Module:
     )
     text = re.sub(r"^(\s*\.loc\b[^\n;]*)$", r"\1;", text, flags=re.MULTILINE)
 
-    module = Module(target[1] if target else "?", version[1] if version else "?", {}, [])
-    body: _Body | None = None
-    for kind, statement in _statements(text):
-        if body is None:
-            if kind == "open":
-                body = _Body(statement)
-            elif re.search(r"\.(global|const|shared)\b", statement) and not _HEADER.match(
-                statement
-            ):
-                module.variables.append(_variable(statement))
-        elif kind == "open":
-            body.scope.push()
-        elif kind == "statement":
-            body.add(statement)
-        elif len(body.scope.stack) > 1:
-            body.scope.pop()
-        else:
-            module.kernels[body.kernel.name] = body.kernel
-            body = None
-    return module
+    kernels: dict[str, tuple[str, str]] = {}
+    variables: list[Variable] = []
+    outside, end = "", 0
+    for opening in _BODY.finditer(text):
+        if opening.start() < end:
+            continue
+        header, start = opening[0], opening.end()
+        outside += text[end : opening.start()]
+        end = _closing(text, start)
+        match = _FUNCTION.search(header)
+        assert match is not None, header
+        kernels[match[3]] = header, text[start : end - 1]
+    for kind, statement in _statements(outside + text[end:]):
+        is_variable = re.search(r"\.(global|const|shared)\b", statement)
+        if kind == "statement" and is_variable and not _HEADER.match(statement):
+            variables.append(_variable(statement))
+    return Module(
+        target[1] if target else "?", version[1] if version else "?", _Kernels(kernels), variables
+    )
+
+
+class _Kernels(Mapping[str, Kernel]):
+    """Kernels that are read when they are asked for; a file may have many, long ones."""
+
+    def __init__(self, texts: dict[str, tuple[str, str]]) -> None:
+        self._texts = texts
+        self._known: dict[str, Kernel] = {}
+
+    def __getitem__(self, name: str) -> Kernel:
+        if name not in self._known:
+            header, text = self._texts[name]
+            body = _Body(header)
+            for kind, statement in _statements(text):
+                if kind == "statement":
+                    body.add(statement)
+                elif kind == "open":
+                    body.scope.push()
+                else:
+                    body.scope.pop()
+            self._known[name] = body.kernel
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def _closing(text: str, start: int) -> int:
+    """One past the brace that closes what was opened before `start`."""
+    depth = 1
+    for brace in _BRACE.finditer(text, start):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return brace.end()
+    raise PtxError("a function that does not end")
 
 
 def _statements(text: str) -> Iterator[tuple[str, str]]:

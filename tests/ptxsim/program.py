@@ -57,6 +57,7 @@ class Block:
 
     start: int
     instructions: list[Instruction]
+    decoded: bool = False
     steps: list[Step] = field(default_factory=list)
     use: Use = field(default_factory=Use)
     leave: Leave | None = None
@@ -78,12 +79,12 @@ class Program:
         self.sizes, self.has_dynamic = {"shared": 0, "local": 0}, False
         self._lay_out(module, symbols)
         self.slots = Slots(kernel, symbols)
-        self.unsupported: list[str] = []
+        self._unsupported: list[str] = []
         spans = _spans(kernel)
         self._block_at = {start: n for n, (start, _) in enumerate(spans)} | {
             len(kernel.code): len(spans)
         }
-        self.blocks = [self._block(start, end) for start, end in spans]
+        self.blocks = [Block(start, kernel.code[start:end]) for start, end in spans]
 
     def _lay_out(self, module: Module, symbols: dict[str, int]) -> None:
         """Place the variables of shared and local memory; the dynamic one is the last."""
@@ -96,8 +97,22 @@ class Program:
             symbols[variable.name] = start
             self.sizes[space] = start + variable.nbytes
 
-    def _block(self, start: int, end: int) -> Block:
-        block = Block(start, self.kernel.code[start:end])
+    def block(self, number: int) -> Block:
+        """A block, decoded: most of a kernel's blocks are for other shapes and never run."""
+        block = self.blocks[number]
+        if not block.decoded:
+            self._decode_block(block)
+        return block
+
+    def unsupported(self) -> list[str]:
+        """The instructions of the kernel that the simulator does not know."""
+        for number in range(len(self.blocks)):
+            self.block(number)
+        return self._unsupported
+
+    def _decode_block(self, block: Block) -> None:
+        end = block.start + len(block.instructions)
+        block.decoded = True
         self.slots.use = block.use
         for instruction in block.instructions:
             block.opcodes[instruction.opcode] += 1
@@ -107,7 +122,6 @@ class Program:
                 block.steps.append(self._step(instruction))
         if block.instructions:
             self._find_members(block, block.instructions[0])
-        return block
 
     def _find_members(self, block: Block, first: Instruction) -> None:
         if first.opcode not in COLLECTIVES or first.opcode == "activemask":
@@ -120,7 +134,7 @@ class Program:
     def _leave(self, instruction: Instruction, following: int) -> Leave:
         opcode = instruction.opcode
         if opcode == "brx":
-            self.unsupported.append(instruction.text)
+            self._unsupported.append(instruction.text)
             return _refuse_branch(instruction)
         target = EXIT
         if opcode == "bra":
@@ -144,7 +158,7 @@ class Program:
         try:
             step = self._decode(instruction)
         except _UNKNOWN as problem:
-            self.unsupported.append(instruction.text)
+            self._unsupported.append(instruction.text)
             step = _refuse(instruction, problem)
         use = self.slots.use
         block_use.add(use)

@@ -57,7 +57,7 @@ class Scheduler:
 
     def _advance(self, number: int) -> None:
         """Run the block for the threads at it, and send them on."""
-        block, index = self.program.blocks[number], self.ready.pop(number)
+        block, index = self.program.block(number), self.ready.pop(number)
         if block.waits_for:
             index = self._gather(block, number, index)
             if not index.size:

@@ -80,12 +80,10 @@ class Slots:
         self.views: list[RegisterView | SpecialView | None] = []
         self.constants: Values = []
         self.use = Use()
-        self.rows: dict[str, tuple[int, int]] = {}
+        self._rows: dict[str, int] = {}
         self.bank_sizes = dict.fromkeys(UNSIGNED, 0)
-        for name, kind in [*kernel.registers.items(), ("carry flag", "pred")]:
-            bank = 0 if kind == "pred" else TYPE_BYTES[kind]
-            self.rows[name] = (bank, self.bank_sizes[bank])
-            self.bank_sizes[bank] += 1
+        """How many registers of each size the decoded part of the kernel uses."""
+        self._types = {**kernel.registers, "carry flag": "pred"}
         self._known: dict[object, int] = {}
 
     def _slot(self, key: object, view: RegisterView | SpecialView | None, constant: Any) -> int:
@@ -125,18 +123,27 @@ class Slots:
         return self._slot(("constant", type(value), np.asarray(value).tobytes()), None, value)
 
     def _register(self, name: str, dtype: np.dtype[Any]) -> int:
-        bank, row = self.rows[name]
+        bank = self.size_of(name)
         if (bank == 0) != (dtype.kind == "b") or bank < dtype.itemsize * (bank != 0):
             raise PtxError(f"register {name} of {bank} bytes as {dtype}")
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = self.bank_sizes[bank]
+            self.bank_sizes[bank] += 1
         view = RegisterView(bank, row, dtype)
         return self._slot(view, view, None)
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a register; 0 for predicates."""
+        kind = self._types[name]
+        return 0 if kind == "pred" else TYPE_BYTES[kind]
 
     def target(self, operand: Operand, kind: str) -> int | None:
         """The slot to write to, if the register has just the size of the type."""
         dtype = np.dtype(NUMPY[kind])
-        if not isinstance(operand, Register) or operand.name not in self.rows:
+        if not isinstance(operand, Register) or operand.name not in self._types:
             return None
-        if self.rows[operand.name][0] not in (0, dtype.itemsize):
+        if self.size_of(operand.name) not in (0, dtype.itemsize):
             return None
         slot = self._register(operand.name, dtype)
         self.use.written.add(slot)
@@ -181,7 +188,7 @@ class Slots:
                 values[slot][...] = result
 
             return put
-        narrow, bank = np.dtype(NUMPY[kind]), self.rows[operand.name][0]
+        narrow, bank = np.dtype(NUMPY[kind]), self.size_of(operand.name)
         signed = narrow.kind == "i"
         wide = self.target(operand, f"{'s' if signed else 'u'}{8 * bank}")
         bits = narrow if signed else np.dtype(UNSIGNED[narrow.itemsize])
@@ -224,44 +231,56 @@ class RegisterFile:
 
     def __init__(self, slots: Slots, geometry: Geometry) -> None:
         self.slots, self.geometry = slots, geometry
-        n = geometry.threads
-        self.banks: dict[int, Array] = {}
-        for bank, rows in slots.bank_sizes.items():
-            poison = _POISON & ((1 << 8 * bank) - 1) if bank else False
-            self.banks[bank] = np.full((rows, n), poison, UNSIGNED[bank])
-        self._special = {
-            slot: self._special_values(view)
-            for slot, view in enumerate(slots.views)
-            if isinstance(view, SpecialView)
-        }
+        self._banks: dict[int, list[Array]] = {bank: [] for bank in slots.bank_sizes}
+        """Registers by their size: pieces with a row for each register."""
+        self._rows: dict[int, list[Array]] = {bank: [] for bank in slots.bank_sizes}
+        self._special: dict[int, Any] = {}
         self._spans: dict[tuple[int, int], Values] = {}
 
-    def _special_values(self, view: SpecialView) -> Any:
-        values = self.geometry.special.get(view.name)
-        if values is None:
-            raise PtxError(f"special register %{view.name}")
-        return np.asarray(values).astype(UNSIGNED[view.dtype.itemsize]).view(view.dtype)
+    def _grow(self) -> None:
+        """Make room for the registers of blocks decoded since."""
+        for bank, wanted in self.slots.bank_sizes.items():
+            more = wanted - len(self._rows[bank])
+            if more:
+                poison = _POISON & ((1 << 8 * bank) - 1) if bank else False
+                piece = np.full((more, self.geometry.threads), poison, UNSIGNED[bank])
+                self._banks[bank].append(piece)
+                self._rows[bank] += list(piece)
+
+    def _special_values(self, slot: int, view: SpecialView) -> Any:
+        known = self._special.get(slot)
+        if known is None:
+            values = self.geometry.special.get(view.name)
+            if values is None:
+                raise PtxError(f"special register %{view.name}")
+            bits = np.asarray(values).astype(UNSIGNED[view.dtype.itemsize])
+            known = self._special[slot] = bits.view(view.dtype)
+        return known
 
     def span(self, span: slice) -> Values:
         """All values of neighbouring threads: views, so that writing to them writes to the registers."""
-        key = (span.start, span.stop)
-        values = self._spans.get(key)
-        if values is None:
-            values = self._spans[key] = self.slots.constants.copy()
-            rows: dict[tuple[int, np.dtype[Any]], list[Array]] = {}
-            for slot, view in enumerate(self.slots.views):
-                if isinstance(view, RegisterView):
-                    of_type = (view.bank, view.dtype)
-                    if of_type not in rows:
-                        rows[of_type] = list(view.of(self.banks[view.bank][:, span]))
-                    values[slot] = rows[of_type][view.row]
-                elif isinstance(view, SpecialView):
-                    special = self._special[slot]
-                    values[slot] = special[span] if special.ndim else special
+        values = self._spans.setdefault((span.start, span.stop), [])
+        first = len(values)
+        if first == len(self.slots.views):
+            return values
+        self._grow()
+        values += self.slots.constants[first:]
+        rows: dict[tuple[int, np.dtype[Any]], list[Array]] = {}
+        for slot, view in enumerate(self.slots.views[first:], first):
+            if isinstance(view, RegisterView):
+                of_type = (view.bank, view.dtype)
+                if of_type not in rows:
+                    pieces = [view.of(piece[:, span]) for piece in self._banks[view.bank]]
+                    rows[of_type] = [row for piece in pieces for row in piece]
+                values[slot] = rows[of_type][view.row]
+            elif isinstance(view, SpecialView):
+                special = self._special_values(slot, view)
+                values[slot] = special[span] if special.ndim else special
         return values
 
     def gather(self, group: Group, use: Use) -> tuple[Values, dict[tuple[int, int], Array]]:
         """The values of some slots for scattered threads: copies, and the registers that they are of."""
+        self._grow()
         values = self.slots.constants.copy()
         copies: dict[tuple[int, int], Array] = {}
         for slot in use.slots:
@@ -269,10 +288,10 @@ class RegisterFile:
             if isinstance(view, RegisterView):
                 place = (view.bank, view.row)
                 if place not in copies:
-                    copies[place] = self.banks[view.bank][view.row][group.index]
+                    copies[place] = self._rows[view.bank][view.row][group.index]
                 values[slot] = view.of(copies[place])
-            else:
-                special = self._special[slot]
+            elif isinstance(view, SpecialView):
+                special = self._special_values(slot, view)
                 values[slot] = special[group.index] if special.ndim else special
         return values, copies
 
@@ -282,4 +301,4 @@ class RegisterFile:
             view = self.slots.views[slot]
             assert isinstance(view, RegisterView)
             place = (view.bank, view.row)
-            self.banks[view.bank][view.row][group.index] = copies[place]
+            self._rows[view.bank][view.row][group.index] = copies[place]

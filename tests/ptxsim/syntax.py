@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TYPE_BYTES = {
@@ -139,7 +140,7 @@ class Module:
 
     target: str
     version: str
-    kernels: dict[str, Kernel]
+    kernels: Mapping[str, Kernel]
     variables: list[Variable]
     """Of the module: global, const and shared."""
     programs: dict[str, object] = field(default_factory=dict, repr=False)

@@ -70,7 +70,7 @@ def address_reader(slots: Slots, address: Address, space: str) -> Addresses:
     """A function that gives the addresses of a group's threads."""
     kind = "u64"
     if isinstance(address.base, Register) and space in ("shared", "local"):
-        kind = f"u{8 * slots.rows[address.base.name][0]}"
+        kind = f"u{8 * slots.size_of(address.base.name)}"
     base = slots.read(address.base, kind)
     offset = np.int64(address.offset).astype(np.uint64)
 
