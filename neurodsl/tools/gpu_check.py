@@ -69,15 +69,20 @@ def run(arguments: argparse.Namespace, tell: Callable[[str], object] = print) ->
     return 1 if wrong else 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
+def build_parser() -> argparse.ArgumentParser:
+    """Of the command."""
     parser = argparse.ArgumentParser(prog="python -m neurodsl.tools.gpu_check", description=__doc__)
     parser.add_argument("neurons", metavar="NEURON", nargs="*", help="of the library; default: all")
     parser.add_argument("--device", metavar="cpu|cuda|cuda:N", type=device_name, default="cuda")
     parser.add_argument("--shapes", metavar="TxN,…", type=shapes, default=SHAPES)
     parser.add_argument("--dtype", metavar="float32,…", type=dtypes, default=("float32",))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
     try:
-        return run(parser.parse_args(arguments))
+        return run(build_parser().parse_args(arguments))
     except ToolchainError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 3
