@@ -1,9 +1,9 @@
 """Data-parallel training of a spiking network, with DDP or FSDP2, on several GPUs or on the cores of one machine.
 
-    torchrun --nproc-per-node 2 examples/ddp.py            # two processes: NCCL on GPUs, gloo on a CPU
-    torchrun --nproc-per-node 2 examples/ddp.py --fsdp     # the same with sharded parameters
-    torchrun --nproc-per-node 2 examples/ddp.py --compare  # ten steps, then the same ones in one process
-    python examples/ddp.py --quick                         # one process, a few seconds
+    torchrun --standalone --nproc-per-node 2 examples/ddp.py            # two processes: NCCL on GPUs, gloo on a CPU
+    torchrun --standalone --nproc-per-node 2 examples/ddp.py --fsdp     # the same with sharded parameters
+    torchrun --standalone --nproc-per-node 2 examples/ddp.py --compare  # ten steps, then the same ones in one process
+    python examples/ddp.py --quick                                      # one process, a few seconds
 
 Scikit-learn's digits, each shown as a constant current for T steps, pass through a layer of LIF and a layer of PLIF
 neurons with learnable time constants. Every process takes its share of each batch and has the states of its own
@@ -116,14 +116,6 @@ def distributed(network: Network, options: argparse.Namespace, ranks: Ranks) -> 
     return fully_shard(network, mesh=mesh, ignored_params=whole)
 
 
-def new_optimizer(model: nn.Module, options: argparse.Namespace) -> torch.optim.Optimizer:
-    """Adam; scalars in a group of their own, since one group cannot mix sharded parameters and whole ones on a GPU."""
-    parameters = list(model.parameters())
-    scalars = [p for p in parameters if not p.dim()]
-    others = [p for p in parameters if p.dim()]
-    return torch.optim.Adam([{"params": others}, {"params": scalars}], options.rate)
-
-
 def load_images(options: argparse.Namespace, ranks: Ranks) -> tuple[Images, Images]:
     """1,500 images to train on and 297 to test on, brightness from 0 to 1."""
     pixels, digits = load_digits(return_X_y=True)
@@ -161,7 +153,7 @@ def train(
     model: nn.Module, images: Images, options: argparse.Namespace, ranks: Ranks, console: Console
 ) -> list[float]:
     """Train on this process's share of each batch; the losses, each the mean over all processes."""
-    optimizer, losses = new_optimizer(model, options), []
+    optimizer, losses = torch.optim.Adam(model.parameters(), options.rate), []
     todo = list(batches(options))[: options.limit]
     for rows in track(
         todo,
@@ -181,7 +173,7 @@ def train(
 def losses_of_one(images: Images, options: argparse.Namespace, ranks: Ranks) -> list[float]:
     """The losses of the same training in this process alone, with whole batches."""
     network = new_network(options, ranks)
-    optimizer = new_optimizer(network, options)
+    optimizer = torch.optim.Adam(network.parameters(), options.rate)
     todo = [rows.to(ranks.device) for rows in list(batches(options))[: options.limit]]
     return [
         train_step(network, optimizer, (images[0][rows], images[1][rows]), options).item()

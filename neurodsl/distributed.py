@@ -38,5 +38,5 @@ def replicate_scalars(model: nn.Module, group: Any = None) -> set[nn.Parameter]:
     for parameter in found:
         torch.distributed.broadcast(parameter.detach(), group=group, group_src=0)
         if parameter.requires_grad:
-            parameter.register_post_accumulate_grad_hook(average)
+            parameter.register_post_accumulate_grad_hook(average)  # type: ignore[no-untyped-call]
     return set(found)

@@ -36,6 +36,8 @@ neuron Scaled:
 '''
 ROUNDS = 3
 RANKS = 2
+CLIP = 0.1
+"""The norm of all gradients in the first step of the optimizer."""
 
 
 def network() -> nn.Sequential:
@@ -73,6 +75,7 @@ def train(model: nn.Module, node: Any) -> dict[str, Any]:
     states = list(passes(model, node, rank))
     gradients = {name: whole(p.grad) for name, p in parameters.items()}
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    nn.utils.clip_grad_norm_(model.parameters(), CLIP)
     optimizer.step()
     optimizer.zero_grad()
     node.reset()
