@@ -75,7 +75,10 @@ def _function(opcode: str, modifiers: tuple[str, ...]) -> tuple[Function, Functi
     kind, mode = modifiers[-1], rounding_of(modifiers)
     approximate = bool({"approx", "full"} & set(modifiers))
     if kind == "f64" and mode != "rn":
-        raise PtxError("directed rounding in float64")
+        if opcode not in ("add", "sub"):
+            raise PtxError(f"directed rounding of {opcode} in float64")
+        sign = 1 if opcode == "add" else -1
+        return lambda a, b: rounding.add64(a, sign * b, mode), None
     if opcode == "div" and approximate:
         return np.divide, lambda generator, a, b: _noisy(
             "div", np.divide(a, b, dtype=np.float64), generator
@@ -93,7 +96,7 @@ def _function(opcode: str, modifiers: tuple[str, ...]) -> tuple[Function, Functi
     if opcode == "copysign":
         return lambda sign, value: np.copysign(value, sign), None
     if opcode in EXACT:
-        return _unary(opcode, kind, mode, approximate)
+        return _unary(opcode, mode, modifiers)
     raise PtxError(f"opcode {opcode} of {kind}")
 
 
@@ -102,12 +105,11 @@ def _rounded(odd: Function, mode: str) -> Function:
     return lambda *v: rounding.to_f32(odd(*(np.asarray(x, np.float64) for x in v)), mode)
 
 
-def _unary(
-    opcode: str, kind: str, mode: str, approximate: bool
-) -> tuple[Function, Function | None]:
+def _unary(opcode: str, mode: str, modifiers: tuple[str, ...]) -> tuple[Function, Function | None]:
     exact = EXACT[opcode]
-    if kind == "f64":
-        return (lambda a: gross_f64(opcode, a)) if approximate else exact, None
+    if modifiers[-1] == "f64":
+        gross = {"approx", "ftz"} <= set(modifiers)
+        return (lambda a: gross_f64(opcode, a)) if gross else exact, None
 
     def function(a: Any) -> Array:
         return rounding.to_f32(exact(np.asarray(a, np.float64)), mode)
@@ -115,7 +117,7 @@ def _unary(
     def disturbed(generator: np.random.Generator, a: Any) -> Array:
         return _noisy(opcode, exact(np.asarray(a, np.float64)), generator)
 
-    return function, disturbed if approximate else None
+    return function, disturbed if "approx" in modifiers else None
 
 
 def _noisy(opcode: str, value: Array, generator: np.random.Generator) -> Array:

@@ -199,9 +199,12 @@ class Shadow:
         far[cell[first]] = np.maximum(far[cell[first]], apart)
 
 
+# In these, marks of -1 (nobody yet) count as thread 0; who asks masks them out.
+
+
 def _unordered(last: Array, stamp: Array, geometry: Geometry) -> Array:
     """Whether nothing orders the thread of `last`, at its time, before that of `stamp`."""
-    then, now = _tid(last), _tid(stamp)
+    then, now = _tid(np.maximum(last, 0)), _tid(stamp)
     same_warp = geometry.warp[then] == geometry.warp[now]
     epochs = (last ^ stamp) & ((1 << TID_SHIFT) - 1)
     in_block = np.where(same_warp, (epochs & _EPOCH_MASK) == 0, (epochs >> BLOCK_EPOCH_SHIFT) == 0)
@@ -215,7 +218,7 @@ def _same_epoch(last: Array, stamp: Array) -> Array:
 
 def _distance(one: Array, other: Array, geometry: Geometry) -> Array:
     """How far apart the threads of two stamps are."""
-    a, b = _tid(one), _tid(other)
+    a, b = _tid(np.maximum(one, 0)), _tid(other)
     in_block = np.where(geometry.warp[a] == geometry.warp[b], _SAME_WARP, _SAME_BLOCK)
     apart = np.where(geometry.block[a] == geometry.block[b], in_block, _BLOCKS)
     return np.where(a == b, _ALONE, apart).astype(np.uint8)

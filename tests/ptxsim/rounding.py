@@ -103,6 +103,21 @@ def _exact_fma(a: float, b: float, c: float) -> float:
     return near if near or exact > 0 else -0.0
 
 
+def add64(a: Any, b: Any, mode: str) -> Array:
+    """a + b in float64, in a PTX rounding mode other than `rn`."""
+    total, error = _two_sum(np.asarray(a, F64), np.asarray(b, F64))
+    down = (error < 0) & ((mode == "rm") | ((mode == "rz") & (total > 0)))
+    up = (error > 0) & ((mode == "rp") | ((mode == "rz") & (total < 0)))
+    toward = np.where(down, -np.inf, np.where(up, np.inf, total))
+    # Where the sum overflowed the error is NaN: nearest rounding gave infinity.
+    largest = np.copysign(np.finfo(F64).max, total)
+    overflowed = np.isinf(total) & np.isfinite(a) & np.isfinite(b)
+    inward = overflowed & ((mode == "rz") | ((mode == "rm") == (total > 0)))
+    zero = (total == 0) & (mode == "rm") & ((np.asarray(a) != 0) | np.signbit(a) | np.signbit(b))
+    out = np.where(inward, largest, np.nextafter(total, toward))
+    return np.where(zero, -0.0, out)
+
+
 def to_f32(x: Any, mode: str = "rn") -> Array:
     """Round a float64 (exact or rounded to odd) to float32 in a PTX rounding mode."""
     x = np.asarray(x, F64)

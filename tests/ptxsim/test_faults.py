@@ -54,6 +54,8 @@ def test_right_ones_pass(faulty: Module) -> None:
     assert (y.array() == np.arange(255, -1, -1)).all()
     _, y = run(faulty, "bad_tail", 128, 1, 128)  # right when N is a multiple of the block
     assert (y.array() == 2 * np.arange(128)).all()
+    _, y = run(faulty, "good_rewrite", 64, 1, 64)  # half of it is written and read before
+    assert (y.array() == np.arange(64)).all()
     _, y = run(faulty, "good_warp_sync", 64, 1, 64)  # all of a warp read, then one writes
     assert (y.array() == np.repeat([0, 32], 32)).all()
 

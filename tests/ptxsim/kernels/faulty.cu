@@ -88,3 +88,13 @@ extern "C" __global__ void bad_reread(float* x, float* y, int writer) {
         y[blockIdx.x] = a;
     }
 }
+extern "C" __global__ void good_rewrite(const float* x, float* y, int N) {
+    volatile float* out = y;
+    int i = threadIdx.x;
+    float a = x[i];
+    if (i < 32) out[i + 16] = -1.f;
+    __syncthreads();
+    if (i < 24) a += out[i + 20] + 1.f;
+    __syncthreads();
+    out[i] = a;
+}
