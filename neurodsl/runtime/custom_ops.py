@@ -15,6 +15,7 @@ from torch import Tensor
 from neurodsl.runtime.autograd import backward_pass, forward_pass
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, Setup
+from neurodsl.runtime.layouts import state_dtype
 
 NO_SEED = -1
 """A neuron that draws is not traced: its seed would be the same in every call."""
@@ -36,6 +37,12 @@ def load(name: str, device: str) -> str:
     except ToolchainError as error:
         return str(error)
     return ""
+
+
+def takes(name: str, dtype: torch.dtype) -> bool:
+    """Whether the kernels of a name for a GPU have inputs and outputs of a dtype."""
+    wanted = str(dtype).removeprefix("torch.")
+    return _kernels[name].entry("cuda", "forward", wanted, detached=False) is not None
 
 
 @cache
@@ -87,7 +94,8 @@ def _(
 ) -> list[Tensor]:
     first, names = tensors[0], setup_of(setup)
     made = [first.new_empty(first.shape) for _ in names.outputs]
-    made += [first.new_empty(first.shape[1:]) for _ in names.states]
+    dtype = state_dtype(first.dtype)
+    made += [first.new_empty(first.shape[1:], dtype=dtype) for _ in names.states]
     made += [first.new_empty(first.shape) for _ in names.recorded]
     saved = _kernels[name].saved(names, first.dtype, first.device) if keep else ()
     return made + [one.empty(first, None) for one in saved]

@@ -13,6 +13,7 @@ from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, When
+from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import plain
 from neurodsl.runtime.stencil import StencilPlan, run_stencil
 
@@ -65,6 +66,10 @@ class Fused:
             self._ready.add(device)
         return problem
 
+    def takes(self, x: Tensor) -> bool:
+        """Whether kernels read and write tensors of two bytes like `x` themselves."""
+        return x.device.type == "cuda" and _takes(self.name, x.dtype)
+
     def is_ready(self, device: torch.device) -> bool:
         """Whether kernels have run on this device."""
         return device in self._ready
@@ -106,7 +111,9 @@ class Fused:
         count, states = len(self._definition.read), len(self._definition.states)
         starts = numbers[len(numbers) - states :]
         return tuple(
-            x.new_full(x.shape[1:], starts[place - count]) if tensor is None else tensor
+            x.new_full(x.shape[1:], starts[place - count], dtype=state_dtype(x.dtype))
+            if tensor is None
+            else tensor
             for place, tensor in enumerate(given)
         )
 
@@ -125,7 +132,9 @@ class Fused:
         numbers: tuple[float, ...] = scalars
         places = tuple([i for i, v in enumerate(scalars) if _is_real_tensor(v)])
         if any(isinstance(v, Tensor) for v in scalars):
-            tensors = (*tensors, *(scalars[place].to(call.inputs[0]) for place in places))
+            first = call.inputs[0]
+            dtype = state_dtype(first.dtype)
+            tensors = (*tensors, *(scalars[place].to(first.device, dtype) for place in places))
             numbers = tuple(0.0 if i in places else plain(v) for i, v in enumerate(scalars))
         names = (places, len(uniforms), call.record, call.detached)
         return names, tensors, (*numbers, *starts)
@@ -199,5 +208,10 @@ def _problem(name: str, device: str) -> str:
     return custom_ops.load(name, device)
 
 
+def _takes(name: str, dtype: torch.dtype) -> bool:
+    return custom_ops.takes(name, dtype)
+
+
 # torch.compile asks once, when it traces (`torch._dynamo.assume_constant_result`, without its import).
 _problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_takes._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -42,17 +42,23 @@ def in_layout(tensor: Tensor, layout: Layout) -> Tensor:
     return made.copy_(tensor)
 
 
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Of states and params where inputs have a dtype: float32 where that has two bytes."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
 def empty_in(
     first: Tensor, layout: Layout, *, step: bool = False, rows: int | None = None
 ) -> Tensor:
-    """A new tensor like `first` `[T, …]`, or like one step of it, or with so many rows, in a common layout."""
+    """A new tensor in a common layout: like `first` `[T, …]`, or a state of it `[…]`, or so many rows of states."""
     shape = first.shape[1:] if step else first.shape
     if rows is not None:
         shape = torch.Size((rows, *first.shape[1:]))
+    dtype = state_dtype(first.dtype) if step or rows is not None else first.dtype
     if layout is None:
-        return first.new_empty(shape)
+        return first.new_empty(shape, dtype=dtype)
     strides = layout[1:] if step else layout
-    return torch.empty_strided(shape, strides, dtype=first.dtype, device=first.device)
+    return torch.empty_strided(shape, strides, dtype=dtype, device=first.device)
 
 
 def _same(tensor: Tensor, strides: Sequence[int]) -> bool:

@@ -20,6 +20,7 @@ from neurodsl.runtime.feedback import check_module, run_loop
 from neurodsl.runtime.forms import in_form
 from neurodsl.runtime.fused import Call, Fused, Results
 from neurodsl.runtime.launch import When
+from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, choose
 from neurodsl.runtime.reference import run_reference
 from neurodsl.runtime.shapes import given_shapes
@@ -191,8 +192,8 @@ class Neuron(WithParams):
         self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...] | None, first_step: int
     ) -> Results:
         outer = inputs[0].dtype
-        dtype = torch.float32 if outer in (torch.float16, torch.bfloat16) else outer
-        if dtype is not outer:
+        dtype = state_dtype(outer)
+        if dtype is not outer and not self._is_direct(inputs[0]):
             inputs = tuple(x.to(dtype) for x in inputs)
         values, last = self._values(inputs[0], first_step), None
         if states is None:
@@ -212,6 +213,7 @@ class Neuron(WithParams):
         outputs = outputs[: len(self.definition.outputs)]
         if dtype is not outer:
             outputs = tuple(y.to(outer) for y in outputs)
+            recorded = tuple(y.to(dtype) for y in recorded)
         return outputs, finals, recorded
 
     def _seed(self) -> int:
@@ -272,7 +274,15 @@ class Neuron(WithParams):
     def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor | float, ...]:
         """The initial states: arrays, or numbers for all neurons."""
         found = self._variant.definition.initial(*self._beside(values, x, 0), self.dt)
-        return tuple(v.to(x).expand(x.shape[1:]) if isinstance(v, Tensor) else v for v in found)
+        dtype = state_dtype(x.dtype)
+        return tuple(
+            v.to(x.device, dtype).expand(x.shape[1:]) if isinstance(v, Tensor) else v for v in found
+        )
+
+    def _is_direct(self, x: Tensor) -> bool:
+        """Whether kernels take an input of two bytes as it is."""
+        fed_back = self.definition.feedbacks
+        return not fed_back and x.is_cuda and self._is_fused(x) and self._kernels.takes(x)
 
     def _is_fused(self, x: Tensor) -> bool:
         if self.backend == "reference":

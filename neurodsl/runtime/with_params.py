@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from neurodsl.runtime.checks import check_local
 from neurodsl.runtime.definition import Definition
+from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, checked, choose, plain, raw_value, through
 from neurodsl.runtime.shapes import beside, declared_size, of_call
 
@@ -82,16 +83,16 @@ class WithParams(nn.Module):
 
     def _values(self, x: Tensor, first_step: int) -> tuple[Any, ...]:
         """Each param as the kernels read it: a float, a bool, or a tensor of the states' dtype."""
-        found = []
+        found, dtype = [], state_dtype(x.dtype)
         for param in self._variant.definition.params:
             value = getattr(self, param.python)
             if isinstance(value, Tensor):
                 check_local(self.definition.name, param.python, value)
             if param.shape:
                 name = self.definition.name
-                value = of_call(name, param, value, x, x.dtype, first_step)
+                value = of_call(name, param, value, x, dtype, first_step)
             elif isinstance(value, Tensor):
-                value = value.to(x.dtype)
+                value = value.to(dtype)
             found.append(value)
         return tuple(found)
 

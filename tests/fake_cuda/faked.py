@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from numerics.launching import cuda_kernels
 
 SOURCE = Path(__file__).parent / "fake_cuda.cpp"
 LETTERS = {"float": "f", "double": "d", "int32_t": "i", "int64_t": "q"}
@@ -78,12 +79,10 @@ class FakeCuda:
 
     def describe(self, manifest: dict[str, Any]) -> None:
         """Say the types of all kernels' arguments, so that their values are recorded."""
-        for neuron in manifest["neurons"].values():
-            lists = [neuron["kernels"], *(v["kernels"] for v in neuron.get("variants", ()))]
-            for entry in (entry for entries in lists for entry in entries):
-                types = [a["type"] for a in entry["arguments"]]
-                letters = "".join("P" if t.endswith("*") else LETTERS[t] for t in types)
-                self.library.fake_cuda_types(entry["symbol"].encode(), letters.encode())
+        for entry in cuda_kernels(manifest):
+            types = [a["type"] for a in entry["arguments"]]
+            letters = "".join("P" if t.endswith("*") else LETTERS[t] for t in types)
+            self.library.fake_cuda_types(entry["symbol"].encode(), letters.encode())
 
     def current_stream(self, device: torch.device) -> Any:
         """In place of `torch.cuda.current_stream`."""
@@ -142,17 +141,28 @@ class Pretence:
         self.allocations: list[tuple[tuple[int, ...], torch.device]] = []
         self.largest: int | None = None
         """Elements from which a tensor is made small: for launches that are recorded and not run."""
-        for function in (torch.empty, torch.empty_strided, torch.zeros):
+        for function in (torch.empty, torch.empty_strided, torch.tensor):
             patch.setattr(torch, function.__name__, self._instead_of(function))
+        convert = torch.Tensor.to
+
+        def to(tensor: torch.Tensor, *args: Any, **given: Any) -> torch.Tensor:
+            gpus = [a for a in args if isinstance(a, torch.device) and a.type == "cuda"]
+            if not gpus:
+                return convert(tensor, *args, **given)
+            rest = [a for a in args if a not in gpus]
+            return on_gpu(convert(tensor, *rest, **given) if rest else tensor, gpus[0].index)
+
+        patch.setattr(torch.Tensor, "to", to)
 
     def _instead_of(self, function: Any) -> Any:
         def made(*args: Any, device: Any = None, **given: Any) -> torch.Tensor:
             wanted = None if device is None else torch.device(device)
             if wanted is None or wanted.type != "cuda":
                 return function(*args, device=device, **given)
-            self.allocations.append((tuple(args[0]), wanted))
-            if self.largest is not None and torch.Size(args[0]).numel() > self.largest:
-                args = ((1,),)
+            if function.__name__ != "tensor":
+                self.allocations.append((tuple(args[0]), wanted))
+                if self.largest is not None and torch.Size(args[0]).numel() > self.largest:
+                    args = ((1,),)
             return on_gpu(function(*args, device="cpu", **given), wanted.index)
 
         return made

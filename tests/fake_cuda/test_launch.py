@@ -11,10 +11,12 @@ import pytest
 import torch
 from fake_cuda.conftest import Generate
 from fake_cuda.faked import FakeCuda, Pretence, on_gpu, plain
+from numerics.launching import cuda_kernels
 
 import neurodsl
 from neurodsl.runtime.cuda import CudaError, CudaKernel, cuda_library
 from neurodsl.runtime.cuda.packing import Packing
+from neurodsl.runtime.cuda.reductions import _Choice, atomic_gradients
 from neurodsl.runtime.manifest import Manifest
 
 Load = Callable[..., Any]
@@ -29,7 +31,7 @@ def train(node: Any, x: torch.Tensor) -> torch.Tensor:
 
 def arguments_of(call: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
     """The values of a launch, by name."""
-    for entry in manifest["neurons"]["LIF"]["kernels"]:
+    for entry in cuda_kernels(manifest):
         if entry["symbol"] == call["kernel"]:
             names = [argument["name"] for argument in entry["arguments"]]
             return dict(zip(names, call["arguments"], strict=True))
@@ -250,6 +252,7 @@ def test_atomic_gradients(
     train(node, on_gpu(x))
     expected = [parameter.grad.clone() for parameter in node.parameters()]
     assert fake.kernels()[1:] == ["lif_backward_f32", "lif_reduce_f32"]
+    monkeypatch.setattr(_Choice, "atomic", None)
     if how == "function":
         neurodsl.use_atomic_gradients()
     else:
@@ -266,7 +269,7 @@ def test_atomic_gradients(
                 torch.testing.assert_close(parameter.grad, gradient, rtol=1e-5, atol=1e-6)
     finally:
         torch.use_deterministic_algorithms(False)
-        neurodsl.use_atomic_gradients(False)
+        assert atomic_gradients()
 
 
 class Recorder:

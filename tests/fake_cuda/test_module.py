@@ -98,3 +98,54 @@ def test_recorded_states_and_strides(loaded: Callable[..., Any], fake: FakeCuda)
         assert torch.equal(plain(node.v_seq), recorded)
     launched = fake.calls("cuLaunchKernel")[-1]
     assert launched["grid"] * launched["block"] >= 210
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("options", [{}, {"save": "membrane"}, {"save": "bfloat16"}])
+def test_two_bytes_go_to_the_kernels_as_they_are(
+    options: dict[str, Any], dtype: torch.dtype, loaded: Callable[..., Any], fake: FakeCuda
+) -> None:
+    node = loaded("LIF", **options).LIF(backend="fused", learnable=("tau",), record=("v",))
+    torch.manual_seed(0)
+    x = (torch.rand(19, 3, 61) * 2).to(dtype)
+    found = []
+    for move in (lambda t: t, on_gpu):
+        node.reset()
+        given = move(x.clone()).requires_grad_()
+        output = node(given)
+        again = node(given)
+        assert (output.dtype, again.dtype, node.v.dtype) == (dtype, dtype, torch.float32)
+        assert node.v_seq.dtype is torch.float32
+        loss = plain(output + again).float().sum() + plain(node.v).sum()
+        loss = loss + plain(node.v_seq).square().sum()
+        gradients = torch.autograd.grad(loss, [given, node.tau])
+        assert [gradient.dtype for gradient in gradients] == [dtype, torch.float32]
+        found.append([plain(t).detach() for t in (output, again, node.v, node.v_seq, *gradients)])
+    cpu, gpu = found
+    for a, b in zip(cpu[:3], gpu[:3], strict=True):
+        assert torch.equal(a, b)
+    digits = 2**-10 if dtype is torch.float16 else 2**-7
+    for a, b in zip(cpu[3:], gpu[3:], strict=True):
+        assert (a - b).float().norm() <= 2 * digits * a.float().norm()
+    name = {torch.float16: "f16", torch.bfloat16: "bf16"}[dtype]
+    passes = ["forward_train", "forward_train", "backward", "reduce", "backward", "reduce"]
+    if fake.kernels()[0].startswith("lif_forward_f") or "_train_" not in fake.kernels()[0]:
+        passes = [which.replace("forward_train", "forward") for which in passes]
+    assert fake.kernels() == [f"lif_{which}_{name}" for which in passes]
+    fake.clear()
+    node.reset()
+    node(x)
+    assert fake.kernels() == []
+
+
+def test_two_bytes_without_kernels_for_them_are_converted(
+    loaded: Callable[..., Any], fake: FakeCuda
+) -> None:
+    module = loaded("LIF")
+    for neuron in module.__manifest__["neurons"].values():
+        kept = [e for e in neuron["kernels"] if not e["symbol"].endswith("f16")]
+        neuron["kernels"] = kept
+    node = module.LIF(backend="fused")
+    output = node(on_gpu(torch.rand(4, 9).half()))
+    assert output.dtype is torch.float16
+    assert fake.kernels() == ["lif_forward_f32"]

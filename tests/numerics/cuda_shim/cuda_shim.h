@@ -40,6 +40,20 @@ static inline Value __shfl_xor_sync(unsigned mask, Value value, unsigned bits) {
 }
 
 template <typename Value>
+static inline Value __shfl_sync(unsigned mask, Value value, unsigned source) {
+    return cuda_shim::shuffle(mask, value, source % 32);
+}
+
+static inline unsigned __ballot_sync(unsigned mask, int predicate) {
+    unsigned votes = 0;
+    for (unsigned lane = 0; lane < 32; ++lane)
+        if (mask >> lane & 1) votes |= unsigned(cuda_shim::shuffle(mask, predicate != 0, lane)) << lane;
+    return votes;
+}
+static inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+static inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
+
+template <typename Value>
 static inline Value atomicAdd(Value* address, Value value) {
     const Value old = *address;
     *address = old + value;
