@@ -163,10 +163,10 @@ def outcome(node: Any, given: list[Tensor], case: Case, device: torch.device) ->
     found = torch.autograd.grad(loss, wanted, allow_unused=True) if loss.requires_grad else none
     grads = [torch.zeros_like(w) if g is None else g for g, w in zip(found, wanted, strict=True)]
     return Outcome(
-        _home(outputs),
-        _home(finals),
-        _home({f"gradient of input {i}": g for i, g in enumerate(grads[: len(there)])}),
-        _home({f"gradient of {n}": g for n, g in zip(params, grads[len(there) :], strict=True)}),
+        home(outputs),
+        home(finals),
+        home({f"gradient of input {i}": g for i, g in enumerate(grads[: len(there)])}),
+        home({f"gradient of {n}": g for n, g in zip(params, grads[len(there) :], strict=True)}),
     )
 
 
@@ -266,5 +266,6 @@ def _apart(name: str, found: Tensor, expected: Tensor, case: Case, times: float)
     return said
 
 
-def _home(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def home(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same, detached, on the CPU."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -12,7 +12,18 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from gpu.cases import Case, Outcome, inputs, laid, make, outcome, problems, weighted_sum
+from gpu.cases import (
+    Case,
+    Outcome,
+    against,
+    home,
+    inputs,
+    laid,
+    make,
+    outcome,
+    problems,
+    weighted_sum,
+)
 from torch import Tensor, nn
 
 import neurodsl
@@ -185,6 +196,57 @@ def repeated(case: Case, device: torch.device, times: int = 5) -> list[str]:
         for place, (one, other) in enumerate(zip(runs[0], results, strict=True))
         if not torch.equal(one, other)
     ]
+
+
+def carried(case: Case, device: torch.device) -> list[str]:
+    """States that go on from call to call, recorded potentials, gradients through both calls, and step by step."""
+    (values,) = inputs(case)
+    half = case.steps // 2
+    kind = getattr(neurodsl.load(case.neuron), case.neuron)
+    runs: list[Outcome] = []
+    for where in (device, torch.device("cpu")):
+        node = kind(backend="fused", record=("v",)).to(where)
+        node = node.double() if case.dtype is torch.float64 else node
+        x = values.to(where).requires_grad_()
+        first, recorded = node(x[:half]), node.v_seq
+        second, end = node(x[half:]), node.v
+        params = dict(node.named_parameters())
+        loss = weighted_sum([first, second, recorded, node.v_seq, end])
+        gradients = torch.autograd.grad(loss, [x, *params.values()])
+        finals = {"recorded": recorded, "recorded later": node.v_seq, "v": end}
+        node.reset()
+        node.step_mode = "s"
+        with torch.no_grad():
+            steps = torch.stack([node(step) for step in x])
+        outputs = {"output 0": first, "output 1": second, "step by step": steps}
+        by_param = dict(zip(params, gradients[1:], strict=True))
+        found = (outputs, finals, {"gradient of input 0": gradients[0]}, by_param)
+        runs.append(Outcome(*(home(tensors) for tensors in found)))
+    return problems(runs[0], runs[1], case)
+
+
+def narrow(case: Case, device: torch.device) -> list[str]:
+    """Spikes in bytes and in bits are those in numbers."""
+    (values,) = inputs(case)
+    kind = getattr(neurodsl.load(case.neuron), case.neuron)
+    said: list[str] = []
+    with torch.no_grad():
+        expected = kind(backend="fused")(values) != 0
+        for form in ("uint8", "bits"):
+            made = kind(backend="fused", spikes=form).to(device)(values.to(device))
+            dense = made if isinstance(made, Tensor) else made.unpack()
+            if not torch.equal(dense.cpu() != 0, expected):
+                said.append(f"{case}: spikes as {form} differ")
+    return said
+
+
+def added_atomically(case: Case, device: torch.device) -> list[str]:
+    """Gradients of params by atomic additions are as near as the others."""
+    neurodsl.use_atomic_gradients()
+    try:
+        return against(case, device)
+    finally:
+        neurodsl.use_atomic_gradients(False)
 
 
 def compiled(case: Case, device: torch.device, backend: str) -> list[str]:

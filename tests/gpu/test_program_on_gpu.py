@@ -61,6 +61,24 @@ def test_gradients_have_the_same_bits_each_time(neuron: str, dtype: torch.dtype)
     assert not scenarios.repeated(Case(neuron, dtype, 9, 300_007), CUDA)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, *TWO_BYTES])
+@pytest.mark.parametrize("neuron", ["LIF", "PLIF", "SoftLIF"])
+def test_states_are_carried_and_recorded(neuron: str, dtype: torch.dtype) -> None:
+    for neurons in (33, 4096):
+        assert not scenarios.carried(Case(neuron, dtype, 19, neurons), CUDA)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *TWO_BYTES])
+@pytest.mark.parametrize("neurons", [1, 33, 641, 4096])
+def test_spikes_in_bytes_and_bits(neurons: int, dtype: torch.dtype) -> None:
+    assert not scenarios.narrow(Case("LIF", dtype, 9, neurons), CUDA)
+
+
+@pytest.mark.parametrize("neuron", ["PLIF", "KLIF"])
+def test_sums_by_atomic_additions(neuron: str) -> None:
+    assert not scenarios.added_atomically(Case(neuron, torch.float32, 9, 100_003), CUDA)
+
+
 @pytest.mark.parametrize("neuron", ["LIF", "SoftLIF", "PLIF"])
 def test_torch_compile_without_a_graph_break(neuron: str) -> None:
     assert not scenarios.compiled(Case(neuron, torch.float32, 6, 641), CUDA, "inductor")
