@@ -66,16 +66,9 @@ def _bits(group: Group) -> Array:
     return np.uint32(1) << group.lane.astype(np.uint32)
 
 
-def _by_warp(group: Group, bits: Array) -> Array:
-    """The bits of all lanes of a warp, for each of its threads."""
-    words = np.zeros(group.geometry.warps, np.uint32)
-    np.bitwise_or.at(words, group.warp, bits)
-    return words[group.warp]
-
-
 def _active(instruction: Instruction, slots: Slots) -> Step:
     write = slots.write(instruction.operands[0], "u32")
-    return lambda values, group, launch: write(values, _by_warp(group, _bits(group)))
+    return lambda values, group, launch: write(values, group.or_in_warp(_bits(group)))
 
 
 def _vote(instruction: Instruction, slots: Slots) -> Step:
@@ -88,7 +81,7 @@ def _vote(instruction: Instruction, slots: Slots) -> Step:
         mask = _full(members(values), group, np.uint32)
         bits = _bits(group)
         voted = np.where(_full(read(values), group, bool), bits, np.uint32(0))
-        yes, here = _by_warp(group, voted) & mask, _by_warp(group, bits) & mask
+        yes, here = group.or_in_warp(voted) & mask, group.or_in_warp(bits) & mask
         if kind == "ballot":
             write(values, yes)
         elif kind == "any":

@@ -120,7 +120,8 @@ class Group:
         self.size = int(index.size)
         self.warp, self.block = geometry.warp[index], geometry.block[index]
         self.lane = geometry.lane[index]
-        self.requests = int(1 + np.count_nonzero(np.diff(self.warp)))
+        self._warp_starts = np.flatnonzero(np.diff(self.warp, prepend=-1))
+        self.requests = int(self._warp_starts.size)
         """Warps with threads here: so many requests an access makes."""
         self.sectors: dict[tuple[int, int], int] = {}
         """Sectors of an access without gaps, by (bytes a thread, first byte within its sector)."""
@@ -134,6 +135,11 @@ class Group:
         if ramp is None:
             ramp = self._ramps[step] = np.arange(self.size, dtype=np.uint64) * np.uint64(step)
         return ramp
+
+    def or_in_warp(self, bits: Array) -> Array:
+        """The bits of all the threads of a warp together, for each of them."""
+        words = np.bitwise_or.reduceat(bits, self._warp_starts)
+        return np.repeat(words, np.diff(self._warp_starts, append=self.size))
 
     @property
     def stamp(self) -> Array:

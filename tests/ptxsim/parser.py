@@ -237,6 +237,8 @@ class _Body:
         self.kernel = Kernel(match[3], parameters, match[1] == "entry", results)
         self.scope = _Scope()
         self.line = ""
+        self._outer: dict[str, Operand] = {}
+        """Operands read outside of inner scopes, which mean the same there each time."""
 
     def add(self, statement: str) -> None:
         """Take one statement in."""
@@ -257,6 +259,7 @@ class _Body:
             for name in (part.strip() for part in match[2].split(",")):
                 several = re.fullmatch(r"([%$\w.]+)<(\d+)>", name)
                 names = [f"{several[1]}{i}" for i in range(int(several[2]))] if several else [name]
+                self._outer.clear()
                 for each in names:
                     self.kernel.registers[self.scope.declare(each)] = match[1]
         elif loc := re.match(r"\.loc\s+\d+\s+(\d+)", statement):
@@ -299,7 +302,14 @@ class _Body:
         return Register(known, negated)
 
     def _operand(self, text: str) -> Operand:
-        text = text.strip()
+        if len(self.scope.stack) > 1:
+            return self._read_operand(text.strip())
+        operand = self._outer.get(text)
+        if operand is None:
+            operand = self._outer[text] = self._read_operand(text.strip())
+        return operand
+
+    def _read_operand(self, text: str) -> Operand:
         if text.startswith("["):
             match = _ADDRESS.fullmatch(text)
             if not match:

@@ -140,13 +140,13 @@ class Scheduler:
             values, _ = self.registers.gather(group, block.use)
         mask = np.broadcast_to(block.members(values), index.shape).astype(np.uint32)
         warp, lane = group.warp, group.lane
-        needed = np.zeros((geometry.warps, WARP), bool)
-        lanes = np.arange(WARP, dtype=np.uint32)
-        named = ((mask[:, None] >> lanes) & 1).astype(bool)
-        np.logical_or.at(needed, warp, named)
-        living = np.where(geometry.at >= 0, ~self.exited[geometry.at], False)
-        present = np.where(geometry.at >= 0, here[geometry.at], False)
-        may_go: Array = ~(needed & living & ~present).any(axis=1)[warp]
+        may_go: Array = np.ones(group.size, bool)
+        if group.size < geometry.threads - np.count_nonzero(self.exited):
+            needed = group.or_in_warp(mask)
+            others = (geometry.at >= 0) & ~self.exited[geometry.at] & ~here[geometry.at]
+            bits = np.uint32(1) << np.arange(WARP, dtype=np.uint32)
+            absent = np.where(others, bits, np.uint32(0)).sum(axis=1, dtype=np.uint32)
+            may_go = (needed & absent[warp]) == 0
         inside = ((mask >> lane.astype(np.uint32)) & 1).astype(bool)
         if not inside[may_go].all():
             opcode = block.instructions[0].opcode

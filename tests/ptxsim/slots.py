@@ -33,6 +33,8 @@ Reader = Callable[[Values], Any]
 Writer = Callable[[Values, Any], None]
 
 _POISON = 0xDEADBEEFDEADBEEF
+_FEW = 100
+"""Views that are better made one by one than by taking a bank apart."""
 
 
 @dataclass(frozen=True)
@@ -265,9 +267,12 @@ class RegisterFile:
             return values
         self._grow()
         values += self.slots.constants[first:]
+        few = len(values) - first < _FEW
         rows: dict[tuple[int, np.dtype[Any]], list[Array]] = {}
         for slot, view in enumerate(self.slots.views[first:], first):
-            if isinstance(view, RegisterView):
+            if isinstance(view, RegisterView) and few:
+                values[slot] = view.of(self._rows[view.bank][view.row][span])
+            elif isinstance(view, RegisterView):
                 of_type = (view.bank, view.dtype)
                 if of_type not in rows:
                     pieces = [view.of(piece[:, span]) for piece in self._banks[view.bank]]
