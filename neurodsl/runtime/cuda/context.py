@@ -89,11 +89,14 @@ class Context:
     ) -> None:
         """Put a kernel on a stream. `arguments` is an array with the address of each argument."""
         self.driver.check_process()
-        launch = self.driver.library.cuLaunchKernel
-        with self.current():
-            status = launch(
-                function, grid, 1, 1, block, 1, 1, shared_bytes, stream, arguments, None
-            )
+        library = self.driver.library
+        sizes = grid, 1, 1, block, 1, 1, shared_bytes
+        now = ctypes.c_void_p()
+        if not library.cuCtxGetCurrent(ctypes.byref(now)) and now.value == self._handle:
+            status = library.cuLaunchKernel(function, *sizes, stream, arguments, None)
+        else:
+            with self.current():
+                status = library.cuLaunchKernel(function, *sizes, stream, arguments, None)
         if status:
             raise CudaError(self.driver.words(status), status)
 
