@@ -30,7 +30,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from neurodsl.distributed import replicate_scalars
+from neurodsl import replicate_scalars
 from neurodsl.library import LIF, PLIF
 
 PIXELS, DIGITS, TRAIN, CURRENT = 64, 10, 1500, 8.0

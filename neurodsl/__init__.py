@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neurodsl.memory import PackedSpikes, checkpoint, compress_spikes, memory_report
     from neurodsl.native import build_native, empty_cache, set_pool_limit
     from neurodsl.runtime.cuda import use_atomic_gradients
+    from neurodsl.runtime.distributed import replicate_scalars
     from neurodsl.tools.nir import from_nir, to_nir
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "library",
     "load",
     "memory_report",
+    "replicate_scalars",
     "set_pool_limit",
     "to_nir",
     "use_atomic_gradients",
@@ -58,6 +60,7 @@ _HOME = {
     "from_nir": "neurodsl.tools.nir",
     "load": "neurodsl.loading",
     "memory_report": "neurodsl.memory",
+    "replicate_scalars": "neurodsl.runtime.distributed",
     "set_pool_limit": "neurodsl.native",
     "to_nir": "neurodsl.tools.nir",
     "use_atomic_gradients": "neurodsl.runtime.cuda",

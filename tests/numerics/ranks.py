@@ -106,7 +106,7 @@ def with_fsdp() -> dict[str, Any]:
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor import Replicate, distribute_tensor
 
-    from neurodsl.distributed import replicate_scalars
+    from neurodsl import replicate_scalars
 
     mesh = init_device_mesh("cpu", (RANKS,))
     inner = network()
