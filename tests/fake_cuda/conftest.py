@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from fake_cuda.faked import FakeCuda, Pretence, build
-from numerics.launching import shim_library
+from numerics.launching import SHIM, cuda_kernels
 
 from neurodsl.driver import compile_text
 from neurodsl.files import disk_loader
@@ -46,6 +47,17 @@ class Generated:
 Generate = Callable[..., Generated]
 
 
+def host_library(source: str, manifest: dict[str, Any], folder: Path) -> Path:
+    """The kernels for the host, compiled quickly: what is launched here is small."""
+    symbols = sorted(entry["symbol"] for entry in cuda_kernels(manifest))
+    launchers = "".join(f"CUDA_SHIM_KERNEL({symbol})\n" for symbol in symbols)
+    path, library = folder / "kernels.cpp", folder / "kernels.so"
+    path.write_text(f'#include "cuda_shim.h"\n{source}\n{launchers}', encoding="utf-8")
+    flags = ["-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-shared", f"-I{SHIM}", "-w"]
+    subprocess.run(["g++", *flags, str(path), "-o", str(library)], check=True)
+    return library
+
+
 @pytest.fixture(scope="session")
 def _built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("driver"))
@@ -72,8 +84,8 @@ def generate(
             write_files(compilation, folder, force=True)
             manifest = json.loads((folder / f"{compilation.stem}.json").read_text())
             source = (folder / f"{compilation.stem}.cu").read_text()
-            shim_library(source, manifest, folder)
-            _sources[key] = Generated(folder, compilation.stem, manifest, folder / "kernels.so")
+            shim = host_library(source, manifest, folder)
+            _sources[key] = Generated(folder, compilation.stem, manifest, shim)
         kept = _sources[key]
         for suffix in (".py", ".json", ".cpp", ".cu"):
             file = kept.folder / f"{kept.stem}{suffix}"

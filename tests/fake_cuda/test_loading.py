@@ -13,9 +13,14 @@ import torch
 from fake_cuda.conftest import Generate
 from fake_cuda.faked import FakeCuda, on_gpu, plain
 
-from neurodsl.build import BuildError, ToolchainError, fatbin, image_by_nvrtc
+from neurodsl.build import BuildError, ToolchainError, cubin, fatbin, gpu_images, image_by_nvrtc
 from neurodsl.build.gpu_images import images_of, nvrtc_flags, suitable
 from neurodsl.build.nvrtc import Nvrtc, find_nvrtc
+from neurodsl.driver import compile_text
+from neurodsl.files import disk_loader
+from neurodsl.library import find
+from neurodsl.options import Options
+from neurodsl.output import build_files, write_files
 from neurodsl.runtime.arithmetic import evaluate, holds
 from neurodsl.runtime.cuda import CudaError
 from neurodsl.runtime.cuda.driver import driver
@@ -77,8 +82,6 @@ def test_the_next_image_is_tried_where_one_is_for_other_gpus(
 def test_without_a_file_beside_it_the_text_is_compiled_for_the_dtype(
     compiler: str, generate: Generate, fake: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from neurodsl.build import cubin
-
     generated = generate("LIF")
     source = (generated.folder / "lif.cu").read_text()
     for name in ("f32", "f64"):
@@ -184,17 +187,15 @@ def test_a_forked_process_is_told(fake: FakeCuda) -> None:
 
 def test_nvrtc_compiles_lif(generate: Generate) -> None:
     source = (generate("LIF").folder / "lif.cu").read_text()
-    for only in ([], ["-DNEURODSL_ONLY=f32"]):
-        start = time.perf_counter()
-        flags = ["--std=c++17", "--fmad=false", *only]
-        content = nvrtc().compile(source, flags, "lif.cu", "sm_90")
-        print(
-            f"NVRTC, LIF, sm_90 {only}: {time.perf_counter() - start:.2f} s, {len(content)} bytes"
-        )
-        assert content[:4] == b"\x7fELF"
-        assert int.from_bytes(content[18:20], "little") == 190
-        assert b"lif_forward_f32" in content
-        assert (b"lif_reduce_f64" in content) is not only
+    start = time.perf_counter()
+    flags = ["--std=c++17", "--fmad=false", "-DNEURODSL_ONLY=f32"]
+    content = nvrtc().compile(source, flags, "lif.cu", "sm_90")
+    print(f"NVRTC, LIF in float32, sm_90: {time.perf_counter() - start:.2f} s")
+    assert content[:4] == b"\x7fELF"
+    assert int.from_bytes(content[18:20], "little") == 190  # CUDA
+    for symbol in ("lif_forward_f32", "lif_backward_f32", "lif_reduce_f32"):
+        assert symbol.encode() in content
+    assert b"lif_forward_f64" not in content
 
 
 def test_nvrtc_makes_ptx_for_gpus_that_it_does_not_know() -> None:
@@ -221,6 +222,35 @@ def test_a_fatbin_has_every_architecture_and_ptx_of_the_newest() -> None:
     assert set(images_of(KERNEL, (), ["sm_10", "sm_90"], stem="twice", exactly=False)) == {
         ".fatbin"
     }
+
+
+def test_build_writes_what_gpus_load_and_takes_it_away_with_the_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def images(source: str, flags: Any, archs: Any, **given: Any) -> dict[str, Path]:
+        asked.append((tuple(archs), given))
+        return {".fatbin": fatbin(KERNEL, flags, archs, stem=given["stem"])}
+
+    asked: list[Any] = []
+    monkeypatch.setattr(gpu_images, "images_of", images)
+    library = tmp_path / "cached.so"
+    library.write_bytes(b"\x7fELF neurodsl_source")
+    monkeypatch.setattr("neurodsl.build.portable_library", lambda *_, **__: library)
+    name, text = find("LIF") or ("", "")
+    folder = tmp_path / "built"
+    made = compile_text(text, name, Options(), disk_loader)
+    write_files(made, folder, force=False)
+    for _ in range(2):  # what is there is ours
+        paths = build_files(made, folder, Options(cuda_arch=("sm_80",)))
+        assert [path.name for path in paths] == ["liblif.so", "lif.fatbin"]
+    assert asked[0] == (("sm_80",), {"stem": "lif", "exactly": True})
+    write_files(compile_text(text, name, Options(fp="fast"), disk_loader), folder, force=False)
+    assert not (folder / "lif.fatbin").exists()
+    (folder / "lif.fatbin").write_bytes(b"a file of somebody's")
+    with pytest.raises(FileExistsError, match=r"lif\.fatbin"):
+        build_files(made, folder, Options())
+    assert not asked[-1][1]["exactly"]
+    assert "sm_120" in asked[-1][0]
 
 
 def test_without_nvcc_there_is_a_cubin_for_each_architecture(

@@ -9,6 +9,8 @@ import pytest
 import torch
 from fake_cuda.faked import FakeCuda, on_gpu, plain
 
+from neurodsl.runtime.cuda.reductions import _Choice
+
 
 def both(node: Any, x: torch.Tensor, states: bool = True) -> list[list[torch.Tensor]]:
     """Output, final states and all gradients, on the CPU and on what it takes for a GPU."""
@@ -30,6 +32,29 @@ def both(node: Any, x: torch.Tensor, states: bool = True) -> list[list[torch.Ten
     return found
 
 
+TWO = """\
+neuron Two:
+    input  x
+    input  y
+    output s
+    output z
+    param tau[channel] = 2.5 learnable
+    param bias[time] = 0.1 learnable
+    param th = 0.75 learnable
+    state v = 0.2
+    state w = 0
+    charge:
+        v = v + (x + bias - v - w) / tau
+        w = 0.9 * w + 0.1 * y
+    fire:
+        s = spike(v - th)
+    reset:
+        v = v - th * s
+        z = v * w
+"""
+"""Two of everything, params of several shapes."""
+
+
 @pytest.mark.parametrize(
     ("name", "options", "learnable"),
     [
@@ -37,7 +62,6 @@ def both(node: Any, x: torch.Tensor, states: bool = True) -> list[list[torch.Ten
         ("LIF", {}, ("tau", "v_threshold")),
         ("LIF", {"save": "membrane"}, ("tau",)),
         ("PLIF", {}, ()),
-        ("Izhikevich", {}, ()),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -62,6 +86,35 @@ def test_a_module_gives_the_numbers_of_the_cpu(
     assert sum("_backward" in kernel for kernel in kernels) == 2
     sums = 2 if list(node.parameters()) else 0
     assert sum("_reduce" in kernel for kernel in kernels) == sums
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_several_of_everything_and_params_with_a_shape(
+    dtype: torch.dtype,
+    atomic: bool,
+    loaded: Callable[..., Any],
+    fake: FakeCuda,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_Choice, "atomic", atomic)
+    node = loaded("Two", TWO).Two(backend="fused", channels=3, steps=11).to(dtype)
+    torch.manual_seed(0)
+    inputs = torch.rand(2, 11, 4, 3, 20, dtype=dtype) * 2
+    found = []
+    for move in (lambda t: t, on_gpu):
+        node.reset()
+        given = [move(x.clone()).requires_grad_() for x in inputs]
+        outputs = [plain(output) for output in node(*given)]
+        ends = [plain(node.v), plain(node.w)]
+        loss = sum((t * t).sum() for t in (*outputs, *ends))
+        gradients = torch.autograd.grad(loss, [*given, *node.parameters()])
+        found.append([t.detach() for t in (*outputs, *ends, *gradients)])
+    tolerance = 1e-5 if dtype is torch.float32 else 1e-12
+    for a, b in zip(*found, strict=True):
+        assert (a - b).norm() <= tolerance * (1 + a.norm())
+    launched = fake.calls("cuLaunchKernel")
+    assert ["_reduce_" in call["kernel"] for call in launched] == [False, False, True]
 
 
 def test_an_empty_batch_and_no_steps_launch_nothing(
