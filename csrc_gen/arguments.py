@@ -52,7 +52,7 @@ class Argument:
         return self.type.endswith("*")
 
     def as_manifest(self, real: str) -> dict[str, Any]:
-        """The entry in the manifest, for one dtype."""
+        """The entry in the manifest; `real` is the element type."""
         entry: dict[str, Any] = {
             "name": self.name,
             "role": self.role,
@@ -104,7 +104,12 @@ def initial_value(arguments: Iterable[Argument], state: str) -> Argument:
 
 
 def forward_arguments(
-    plan: KernelPlan, which: Pass, *, initial_values: bool = False, every: int = 0
+    plan: KernelPlan,
+    which: Pass,
+    *,
+    initial_values: bool = False,
+    every: int = 0,
+    above: int | None = None,
 ) -> tuple[Argument, ...]:
     """The arguments of `forward` or `forward_train`.
 
@@ -113,6 +118,7 @@ def forward_arguments(
         which: `Pass.FORWARD` or `Pass.FORWARD_TRAIN`.
         initial_values: arrays of initial states may be null.
         every: the steps between two checkpoints; 0 if there are none.
+        above: the steps above which checkpoints are of use, if not those that the plan says.
     """
     made, forward = _List(), plan.forward
     for name in plan.inputs:
@@ -127,7 +133,7 @@ def forward_arguments(
         _optional(made, f"rec_{binding.name}", "recorded", binding.name, access="write")
     if which is Pass.FORWARD_TRAIN:
         _saved(made, plan, "write")
-        _checkpoints(made, plan, every, "write")
+        _checkpoints(made, plan, (every, above), "write")
     read = used(forward.step, (b.value for b in (*forward.outputs, *forward.recordable)))
     read |= used(Program(), (carry.outgoing for carry in forward.states))
     _initial_values(made, started)
@@ -142,6 +148,7 @@ def backward_arguments(
     *,
     initial_values: bool = False,
     every: int = 0,
+    above: int | None = None,
 ) -> tuple[Argument, ...]:
     """The arguments of a backward kernel; `passes` are its plain and its full plan, the rest as for the forward one."""
     made = _List()
@@ -153,7 +160,7 @@ def backward_arguments(
     again_from = tuple(state for state in plan.states if state[0] in states)
     started = _initial_states(made, plan, again_from, initial_values=initial_values)
     _saved(made, plan, "read")
-    _checkpoints(made, plan, every, "read")
+    _checkpoints(made, plan, (every, above), "read")
     for name in plan.outputs:
         _optional(made, f"grad_{name}", "grad_output", name, access="read")
     for binding in plan.forward.recordable:
@@ -212,8 +219,9 @@ def _saved(made: _List, plan: KernelPlan, access: str) -> None:
         made.add(name, "saved", type, var.name, shape=STEPS_NEURONS, access=access)
 
 
-def _checkpoints(made: _List, plan: KernelPlan, every: int, access: str) -> None:
+def _checkpoints(made: _List, plan: KernelPlan, when: tuple[int, int | None], access: str) -> None:
     """States as they are before steps every, 2 every, …; null where backward works them out from the first step on."""
+    every, above = when
     if not every:
         return
     rows = f"max(ceil(T / {every}) - 1, 1)"
@@ -227,7 +235,7 @@ def _checkpoints(made: _List, plan: KernelPlan, every: int, access: str) -> None
             access=access,
             optional=True,
             every=every,
-            above=plan.checkpoints_above,
+            above=plan.checkpoints_above if above is None else above,
         )
 
 

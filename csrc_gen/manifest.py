@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments, forward_arguments
+from neurodsl.csrc_gen.arguments import Argument, Pass, backward_arguments
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.forward import forward_entries
 from neurodsl.csrc_gen.cpp.layout import EVERY, block_width
@@ -15,8 +15,18 @@ from neurodsl.csrc_gen.cpp.stencil_arguments import (
     stencil_forward_arguments,
 )
 from neurodsl.csrc_gen.cpp.unit import backward_kernels
-from neurodsl.csrc_gen.cuda.arguments import BLOCK, reduce_arguments, workspaces
-from neurodsl.csrc_gen.cuda.forward import forward_passes
+from neurodsl.csrc_gen.cuda.arguments import cuda_backward_arguments, reduce_arguments, reduce_grid
+from neurodsl.csrc_gen.cuda.forward import forward_entries as cuda_forward_entries
+from neurodsl.csrc_gen.cuda.members import pointer_type
+from neurodsl.csrc_gen.cuda.schedule import (
+    BACKWARD_GRID,
+    BLOCK,
+    FORWARD_GRID,
+    NUMBERS,
+    Number,
+    segment_steps,
+)
+from neurodsl.csrc_gen.cuda.unit import schedule_of
 from neurodsl.csrc_gen.expr_printer import functions_called
 
 from neurodsl.ir.kernel_plan import KernelPlan
@@ -126,25 +136,37 @@ def _kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
 
 def _cuda_kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
     made = []
-    for dtype, real in (("float32", "float"), ("float64", "double")):
-        listed = [(w.value, w, forward_arguments(plan, w)) for w in forward_passes(plan)]
+    for number in NUMBERS:
+        listed = [(w.value, w, arguments) for w, arguments in cuda_forward_entries(plan)]
         for name, passes in backward_kernels(plan):
             if name == backward:
-                arguments = backward_arguments(plan, passes, workspaces(plan, passes))
+                every = segment_steps(plan)
+                arguments = cuda_backward_arguments(plan, passes, every)
                 listed.append((name, Pass.BACKWARD, arguments))
         listed.append(("reduce", Pass.REDUCE, reduce_arguments(plan)))
         for name, which, arguments in listed:
-            entry = _kernel(plan, name, which, dtype, real, arguments)
-            one = which is Pass.REDUCE
-            entry |= {
-                "target": "cuda",
-                "block": BLOCK,
-                "elements_per_thread": 1,
-                "grid": "1" if one else "ceil(N / (block * elements_per_thread))",
-                "shared_bytes": 0,
-            }
-            made.append(entry)
+            made.append(_cuda_kernel(plan, name, which, number, arguments))
     return made
+
+
+def _cuda_kernel(
+    plan: KernelPlan, name: str, which: Pass, number: Number, arguments: tuple[Argument, ...]
+) -> dict[str, Any]:
+    grids = {Pass.BACKWARD: BACKWARD_GRID, Pass.REDUCE: reduce_grid(plan)}
+    return {
+        "symbol": f"{plan.prefix}_{name}_{number.suffix}",
+        "target": "cuda",
+        "pass": which.value,
+        "dtype": number.dtype,
+        "block": BLOCK,
+        "elements_per_thread": schedule_of(plan, name, number).neurons,
+        "grid": grids.get(which, FORWARD_GRID),
+        "shared_bytes": 0,
+        "arguments": [
+            argument.as_manifest(number.manifest if pointer_type(argument) == "io" else number.real)
+            for argument in arguments
+        ],
+    }
 
 
 def _kernel(

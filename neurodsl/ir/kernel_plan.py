@@ -127,6 +127,8 @@ class BackwardPlan:
     """What this step adds to the gradient of each real scalar, in KernelPlan.scalars' order; empty unless `full`."""
     full: bool
     """Whether gradients of scalars and of recorded values are worked out too."""
+    again: frozenset[str] = frozenset()
+    """Those targets of `reverse` that are the forward step's own values, to the bit; the others are derivatives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def finish(variant: Variant, tape: tuple[Var, ...], *, recompute: bool) -> Backw
         adjoints=adjoint.adjoints,
         grad_scalars=adjoint.grad_scalars,
         full=variant.full,
+        again=frozenset(a.target.name for a in variant.forward),
     )
 
 

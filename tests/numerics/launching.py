@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodsl.runtime.arithmetic import evaluate
+
 SHIM = Path(__file__).parent / "cuda_shim"
 REALS = {"float32": np.float32, "float64": np.float64}
 _TYPES: dict[str, Any] = {
@@ -26,7 +28,7 @@ def shim_library(source: str, manifest: dict[str, Any], folder: Path) -> ctypes.
     path = folder / "kernels.cpp"
     path.write_text(f'#include "cuda_shim.h"\n{source}\n{launchers}', encoding="utf-8")
     library = folder / "kernels.so"
-    flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", f"-I{SHIM}", "-w"]
+    flags = ["-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-shared", f"-I{SHIM}", "-w"]
     subprocess.run(["g++", *flags, str(path), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
@@ -54,8 +56,12 @@ def launch(
     steps: int,
     neurons: int,
     order: int = 0,
+    grid: int | None = None,
 ) -> None:
-    """Run one kernel. `values` holds arrays and numbers by (role, of); what is missing is null or 0."""
+    """Run one kernel. `values` holds arrays and numbers by (role, of); what is missing is null or 0.
+
+    `grid`: blocks, if not those that the manifest says; a thread then takes several neurons.
+    """
     held: list[Any] = []
     for argument in entry["arguments"]:
         kind = argument["type"]
@@ -73,8 +79,14 @@ def launch(
     function = getattr(library, f"shim_launch_{entry['symbol']}")
     function.restype = ctypes.c_char_p
     addresses = (ctypes.c_void_p * len(held))(*(ctypes.addressof(h) for h in held))
-    block = entry["block"]
-    grid = 1 if entry["grid"] == "1" else -(-neurons // block)
-    if grid:
-        problem = function(grid, block, order, addresses)
+    blocks = size_of(entry, entry["grid"], steps, neurons) if grid is None else grid
+    if blocks:
+        problem = function(blocks, entry["block"], order, addresses)
         assert problem is None, problem
+
+
+def size_of(entry: dict[str, Any], text: str, steps: int, neurons: int, channels: int = 1) -> int:
+    """A size or grid of a kernel's entry."""
+    names = {"T": steps, "N": neurons, "C": channels, "inner": 1}
+    names |= {key: entry[key] for key in ("block", "elements_per_thread") if key in entry}
+    return evaluate(text, names)

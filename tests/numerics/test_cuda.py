@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numerics.launching import REALS, cuda_kernels, key_of, launch, shim_library
+from numerics.launching import REALS, cuda_kernels, key_of, launch, shim_library, size_of
 
 from neurodsl.driver import compile_text
 from neurodsl.files import disk_loader
@@ -122,10 +123,7 @@ def values_for(entry: dict[str, Any], steps: int, neurons: int, dtype: Any) -> d
         elif argument.get("shape") is not None and (
             argument["role"] not in ("param_tensor", "uniform_tensor") or argument["shape"]
         ):
-            blocks = -(-neurons // entry["block"])
-            sizes = {"T": steps, "N": neurons, "ceil(N / block)": blocks}
-            sizes |= {"C": channels, "C * inner": channels}
-            shape = tuple(sizes[s] if s in sizes else int(s) for s in argument["shape"])
+            shape = tuple(size_of(entry, s, steps, neurons, channels) for s in argument["shape"])
             kind = np.float64 if argument["type"] == "double*" else dtype
             if argument["type"] == "uint16_t*":  # bfloat16: the upper halves of float32 numbers
                 drawn = (random.standard_normal(shape) * 0.8).astype(np.float32)
@@ -144,13 +142,31 @@ def check(neuron: str, save: str, calls: list[tuple[int, int]], folder: Path) ->
     shim = shim_library(source, content, folder)
     host = Kernels(manifest, neuron).library()
     entries = {(e["symbol"], e["target"]): e for e in _every(content["neurons"][neuron])}
+    exact = not content["neurons"][neuron]["functions"]
     for (symbol, target), entry in entries.items():
-        if target != "cuda" or entry["pass"] == "reduce":
+        if target != "cuda" or entry["pass"] == "reduce" or entry["dtype"] not in REALS:
             continue
-        reduce = entries[re.sub(r"_(forward|backward).*_f", "_reduce_f", symbol), "cuda"]
+        others = Others(
+            shim,
+            host,
+            entries[symbol, "cpp"],
+            entries[re.sub(r"_(forward|backward).*_f", "_reduce_f", symbol), "cuda"],
+            entries.get((re.sub(r"_backward.*_f", "_forward_train_f", symbol), "cuda")),
+        )
         for steps, neurons in calls:
-            exact = not content["neurons"][neuron]["functions"]
-            compare(shim, host, entry, entries[symbol, "cpp"], reduce, steps, neurons, exact=exact)
+            for grid in (None, 1):
+                compare(entry, others, steps, neurons, grid, exact=exact)
+
+
+@dataclass(frozen=True)
+class Others:
+    """What a kernel is compared with, and what runs before and after it."""
+
+    shim: Any
+    host: Any
+    cpp: dict[str, Any]
+    reduce: dict[str, Any]
+    train: dict[str, Any] | None
 
 
 def _every(neuron: dict[str, Any]) -> list[dict[str, Any]]:
@@ -165,28 +181,42 @@ def few_differ(a: np.ndarray, b: np.ndarray, neurons: int) -> bool:
 
 
 def compare(
-    shim: Any,
-    host: Any,
-    cuda: Any,
-    cpp: Any,
-    reduce: Any,
-    steps: int,
-    neurons: int,
-    *,
-    exact: bool,
+    cuda: dict[str, Any], others: Others, steps: int, neurons: int, grid: int | None, *, exact: bool
 ) -> None:
-    """`exact`: to the bit. The elementary functions of the CPU are its own, and not CUDA's to the bit."""
+    """`exact`: to the bit. The elementary functions of the CPU are its own, and not CUDA's to the bit.
+
+    With a grid of one block a thread takes several neurons; checkpoints are there then, and not otherwise.
+    """
     dtype = REALS[cuda["dtype"]]
     given = values_for(cuda, steps, neurons, dtype)
     expected = {key: np.array(value, copy=True) for key, value in given.items()}
-    launch(shim, cuda, given, steps, neurons, order=steps)
+    for argument in cuda["arguments"]:
+        if argument.get("every", 1) > 1 and cuda["pass"] == "backward":
+            if grid is None:
+                del given[key_of(argument)]
+            else:
+                assert others.train is not None
+                kept = {**values_for(others.train, steps, neurons, dtype), **given}
+                launch(others.shim, others.train, kept, steps, neurons)
+    for argument in others.cpp["arguments"]:
+        if argument.get("every", 1) > 1:
+            expected.pop(key_of(argument), None)
+    parts = ("workspace", "partials")
+    if grid is not None and cuda["pass"] == "backward" and parts in given:
+        given[parts] = np.full((given[parts].shape[0], grid), np.nan)
+    launch(others.shim, cuda, given, steps, neurons, order=steps, grid=grid)
     if cuda["pass"] == "backward" and neurons:
-        launch(shim, reduce, given, steps, neurons)
-    launch(host, cpp, expected, steps, neurons)
+        if parts in given and grid is not None:  # the second stage expects the grid of the manifest
+            blocks = values_for(cuda, steps, neurons, dtype)[parts].shape[1]
+            whole = np.zeros((given[parts].shape[0], blocks))
+            whole[:, :1] = given[parts].sum(1, keepdims=True)
+            given[parts] = whole
+        launch(others.shim, others.reduce, given, steps, neurons)
+    launch(others.host, others.cpp, expected, steps, neurons)
     tolerance = 2e-5 if dtype is np.float32 else 1e-12
     for argument in cuda["arguments"]:
         role, of = key_of(argument)
-        if argument.get("access") in ("write", "readwrite") and role != "workspace":
+        if argument.get("access") in ("write", "readwrite") and role not in ("workspace", "saved"):
             a, b = given[role, of], expected[role, of]
             if cuda["pass"] != "backward" and not exact:
                 assert few_differ(a, b, neurons), f"{cuda['symbol']} {of}"
@@ -197,7 +227,10 @@ def compare(
                 a, b = (np.where(np.isfinite(v), v, 0).astype(np.float64) for v in (a, b))
                 largest = max(float(np.abs(b).max(initial=0)), 1.0)  # else squares could overflow
                 a, b = a / largest, b / largest
-                scale = max(float(np.linalg.norm(b)), 1e-3)
+                least = (
+                    0.05 if role == "grad_param" else 1e-3
+                )  # what is left of a sum of numbers around 1
+                scale = max(float(np.linalg.norm(b)), least)
                 assert np.linalg.norm(a - b) <= tolerance * scale, f"{cuda['symbol']} {of}"
 
 

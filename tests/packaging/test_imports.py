@@ -52,7 +52,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 ONLY_IN = {"sympy": ("symbolic",), "lark": ("frontend",)}
 """Packages that one part alone may import. torch is imported by the runtime and by tools."""
 
-CSRC_GEN_READS = ("ir.nodes", "ir.kernel_plan", "sema.model", "sema.builtins")
+CSRC_GEN_READS = ("ir.nodes", "ir.kernel_plan", "ir.contracted", "sema.model", "sema.builtins")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

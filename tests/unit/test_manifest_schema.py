@@ -65,7 +65,9 @@ def _check(kernels: list[dict[str, Any]], texts: dict[str, str]) -> None:
     saved: dict[tuple[str, str], list[Any]] = {}
     for kernel in kernels:
         assert kernel["pass"] in PASSES
-        assert kernel["dtype"] in ("float32", "float64")
+        narrow = ("float16", "bfloat16") if kernel["target"] == "cuda" else ()
+        assert kernel["dtype"] in ("float32", "float64", *narrow)
+        geometry = {key: kernel.get(key, 1) for key in ("block", "elements_per_thread")}
         assert f" {kernel['symbol']}(" in texts[kernel["target"]]
         roles = [a["role"] for a in kernel["arguments"]]
         assert set(roles) <= ROLES
@@ -78,9 +80,9 @@ def _check(kernels: list[dict[str, Any]], texts: dict[str, str]) -> None:
             if argument["role"] in ("recorded", "grad_param", "grad_final_state"):
                 assert argument["optional"] is True
             for size in argument.get("shape", []):
-                assert evaluate(size, {"T": 3, "N": 200, "block": 128}) >= 1
+                assert evaluate(size, {"T": 3, "N": 200, **geometry}) >= 1
         if kernel["target"] == "cuda":
-            sizes = {"N": 1025, "block": kernel["block"], "elements_per_thread": 1}
+            sizes = {"N": 1025, **geometry}
             assert evaluate(kernel["grid"], sizes) >= 1
         of_saved = [a for a in kernel["arguments"] if a["role"] == "saved"]
         forms = [(a["name"], a["type"], a["shape"]) for a in of_saved]

@@ -82,14 +82,14 @@ static inline int __double2hiint(double value) {
 }
 static inline int __double2loint(double value) { return static_cast<int>(cuda_shim_bits<unsigned long long>(value)); }
 
-static inline float __fadd_rn(float a, float b) { return a + b; }
-static inline float __fsub_rn(float a, float b) { return a - b; }
-static inline float __fmul_rn(float a, float b) { return a * b; }
-static inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 static inline float __fdiv_rn(float a, float b) { return a / b; }
 static inline double __ddiv_rn(double a, double b) { return a / b; }
 static inline float __fsqrt_rn(float a) { return std::sqrt(a); }
 static inline double __dsqrt_rn(double a) { return std::sqrt(a); }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fsub_rn(float a, float b) { return a - b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 
 // Defines `shim_launch_<kernel>`, with the arguments of cuLaunchKernel that matter here. Returns null, or what went
 // wrong. `order` is the order in which the threads of a block take their turns: 0 upwards, 1 downwards, else shuffled.
