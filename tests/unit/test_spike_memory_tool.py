@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neurodsl.tools.spike_memory import cost
 from neurodsl.tools.spike_memory.__main__ import main
 from neurodsl.tools.spike_memory.contestants import contestants, is_installed
 from neurodsl.tools.spike_memory.measure import Figure, measure
@@ -102,3 +103,14 @@ def test_a_step_in_a_process(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--steps", "0"])
     assert "1 or more" in capsys.readouterr().err
+
+
+def test_the_cost_where_there_are_no_spikes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "ROUNDS", 4)
+    monkeypatch.setattr(cost, "SIZES", ((8, 64),))
+    assert main(["--cost"]) == 0
+    printed = capsys.readouterr().out
+    assert "| 8 samples, 64 wide |" in printed
+    assert "| giving up what is no spikes |" in printed

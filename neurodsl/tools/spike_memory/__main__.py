@@ -3,7 +3,7 @@
 Each figure is from a fresh process, on as many threads as PyTorch takes. Bytes kept: distinct storages that autograd
 saves, parameters and buffers aside, as `neurodsl.memory_report` counts them. Peak: the largest resident memory (VmHWM)
 during one step, forward and backward, less the resident memory (VmRSS) before it; a small step has loaded all code by
-then. It is measured twice: with MALLOC_MMAP_THRESHOLD_=1048576, so that glibc gives freed memory back to the system and
+then. It is measured twice: with MALLOC_MMAP_THRESHOLD_=65536, so that glibc gives freed memory back to the system and
 the peak is what the step needs, and as it is, with what the heap has kept. Time: the shortest of five steps after that.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from neurodsl.tools.spike_memory.contestants import contestants, is_installed
+from neurodsl.tools.spike_memory.cost import table
 from neurodsl.tools.spike_memory.measure import Figure, child, in_a_process, threads
 from neurodsl.tools.spike_memory.networks import NETWORKS
 from neurodsl.tools.spike_memory.present import draw, tables
@@ -36,10 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="a picture: PNG, SVG or PDF")
     parser.add_argument("--merge", type=Path, nargs="+", default=(), metavar="FILE",
         help="take figures that --json has written; measure only if --network or --steps is given")  # fmt: skip
+    parser.add_argument("--cost", action="store_true",
+        help="instead: what the block costs where there are no spikes, and packing and unpacking where there are")  # fmt: skip
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.child:
         child(given.child[0], given.child[1], int(given.child[2]))
+        return 0
+    if given.cost:
+        print(table())
         return 0
     figures = [
         Figure(**one) for path in given.merge for one in json.loads(path.read_text())["figures"]

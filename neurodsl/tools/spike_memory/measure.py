@@ -46,7 +46,7 @@ def in_a_process(network: str, contestant: str, steps: int, returned: bool = Fal
         network: which.
         contestant: its short name.
         steps: time steps.
-        returned: have glibc give freed blocks of 1 MiB and more back to the system at once, not keep them for later;
+        returned: have glibc give freed blocks of 64 KiB and more back to the system at once, not keep them for later;
             the peak is then what the step needs, without what the heap has not given back.
 
     Raises:
@@ -55,10 +55,12 @@ def in_a_process(network: str, contestant: str, steps: int, returned: bool = Fal
     command = [sys.executable, "-m", MODULE, "--child", network, contestant, str(steps)]
     environment = os.environ | {"NEURODSL_NATIVE": os.environ.get("NEURODSL_NATIVE", "1")}
     if returned:
-        environment["MALLOC_MMAP_THRESHOLD_"] = str(1 << 20)
+        environment["MALLOC_MMAP_THRESHOLD_"] = str(1 << 16)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"{' '.join(command)} failed with {done.returncode}:\n{done.stderr[-2000:]}"
+        )
     return Figure(**json.loads(done.stdout.splitlines()[-1]), returned=returned)
 
 

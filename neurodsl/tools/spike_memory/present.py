@@ -56,7 +56,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     from matplotlib.figure import Figure as Picture
 
     networks = [network for network in TITLES if any(f.network == network for f in figures)]
-    picture = Picture(figsize=(4.6 * len(networks), 3.6), layout="constrained")
+    picture = Picture(figsize=(4.6 * len(networks), 4.0), layout="constrained")
     axes: Any = picture.subplots(1, len(networks), squeeze=False)[0]
     for network, place in zip(networks, axes, strict=True):
         for name, contestant in contestants().items():
@@ -72,13 +72,15 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
                     xs, ys, style, color=color, marker="o", markersize=3, label=contestant.label
                 )
         place.set_xscale("log", base=2)
-        place.set_yscale("log")
+        place.set_yscale("log", base=2)
+        place.yaxis.set_major_formatter("{x:.0f}")
         place.set_xticks(steps := sorted({f.steps for f in figures}), [str(s) for s in steps])
         place.set_title(TITLES[network], fontsize=10)
         place.set_xlabel("time steps")
         place.grid(alpha=0.3, which="both", linewidth=0.4)
     axes[0].set_ylabel("MB at the peak of a step")
-    axes[0].legend(fontsize=7, frameon=False)
+    lines, labels = axes[0].get_legend_handles_labels()
+    picture.legend(lines, labels, fontsize=8, frameon=False, ncols=2, loc="outside lower center")
     picture.savefig(path, dpi=90)
 
 
