@@ -240,6 +240,9 @@ def test_buffers_rotate_and_results_live_for_a_round() -> None:
     held.round()
     assert len(set(addresses)) == 3
     seen.clear()
+    turn.round()
+    assert seen == [0, 1, 2]
+    seen.clear()
     Rotation(one, sets, most=2).round()
     assert seen == [0, 1]
 
@@ -271,6 +274,17 @@ def test_shares_are_bytes_over_time_over_the_copy() -> None:
     assert relu.equal is None
     assert times_table(result).columns[2] == "in a graph"
     assert f"{result.share(fused, 'forward'):.2f}" in bandwidth_table(result).rows[0]
+
+
+def test_a_graph_s_time_is_divided_by_its_calls() -> None:
+    """Between two events of the recorder there is one tick: a call in a graph takes its part of it."""
+    module, choice = neurodsl.load("LIF"), Choice(peers=False, reference=False)
+    device = fake_device(FakeCuda())
+    (result,) = measure_on(device, module, "LIF", shapes=((4, 64),), rounds=2, choice=choice)
+    fused = result.fused
+    assert fused.sets == result.sets == 64
+    assert fused.forward_graph is not None
+    assert fused.forward_graph.median == pytest.approx(fused.forward.median / 64)
 
 
 def test_two_byte_numbers_count_as_such() -> None:
