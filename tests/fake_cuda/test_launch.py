@@ -15,6 +15,7 @@ from numerics.launching import cuda_kernels
 
 import neurodsl
 from neurodsl.runtime.cuda import CudaError, CudaKernel, cuda_library
+from neurodsl.runtime.cuda.context import context
 from neurodsl.runtime.cuda.packing import Packing
 from neurodsl.runtime.cuda.reductions import _Choice, atomic_gradients
 from neurodsl.runtime.manifest import Manifest
@@ -270,6 +271,23 @@ def test_atomic_gradients(
     finally:
         torch.use_deterministic_algorithms(False)
         assert atomic_gradients()
+
+
+def test_an_image_is_loaded_once_whoever_asks(fake: FakeCuda) -> None:
+    image = fake.image(None)
+    device = context(0)
+    assert device.module(image) is device.module(bytes(bytearray(image)))
+    assert len(fake.calls("cuModuleLoadDataEx")) == 1
+
+
+def test_each_thread_has_its_own_arguments() -> None:
+    packing = Packing(["int64_t"])
+    own, others = packing.addresses([1]), []
+    thread = threading.Thread(target=lambda: others.append(packing.addresses([2])[0]))
+    thread.start()
+    thread.join()
+    assert others[0] != own[0]
+    assert ctypes.c_int64.from_address(own[0]).value == 1
 
 
 class Recorder:

@@ -31,15 +31,8 @@ class Packing(threading.local):
         ends = [struct.calcsize("@" + "".join(codes[: k + 1])) for k in range(len(codes))]
         offsets = [end - struct.calcsize(code) for end, code in zip(ends, codes, strict=True)]
         self._addresses = (ctypes.c_void_p * max(len(codes), 1))(*(start + o for o in offsets))
-        self._singles = [place for place, code in enumerate(codes) if code == "f"]
 
     def addresses(self, values: Sequence[Any]) -> Any:
-        """An array with the address of each value; good until this thread's next call."""
-        try:
-            self._struct.pack_into(self._buffer, 0, *values)
-        except OverflowError:  # a number beyond float32: infinite there, as in C
-            rounded = list(values)
-            for place in self._singles:
-                rounded[place] = ctypes.c_float(values[place]).value
-            self._struct.pack_into(self._buffer, 0, *rounded)
+        """An array with the address of each value, good until this thread's next call; floats beyond range are inf."""
+        self._struct.pack_into(self._buffer, 0, *values)
         return self._addresses
