@@ -147,6 +147,7 @@ def test_a_shape_too_large_for_the_device_is_left_out(
     assert main(["bench", *QUICK, "--shapes", "2x8,8x64"]) == 0
     printed = capsys.readouterr().out
     assert "8 x 64 is left out" in printed
+    assert "LIF, 8 steps x 64 neurons" not in printed
     assert "LIF, 2 steps x 8 neurons" in printed
 
 
