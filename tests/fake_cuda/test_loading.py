@@ -26,6 +26,7 @@ from neurodsl.runtime.cuda import CudaError
 from neurodsl.runtime.cuda.driver import driver
 from neurodsl.runtime.cuda.loading import cubin_beside
 from neurodsl.runtime.manifest import Manifest
+from neurodsl.tools import doctor
 
 KERNEL = 'extern "C" __global__ void twice(float* x) { x[threadIdx.x] *= 2.0f; }\n'
 
@@ -262,3 +263,12 @@ def test_without_nvcc_there_is_a_cubin_for_each_architecture(
     assert all(path.read_bytes()[:4] == b"\x7fELF" for path in made.values())
     monkeypatch.setenv("NEURODSL_NVRTC", "")
     assert images_of(KERNEL, (), ["sm_80"], stem="twice", exactly=True) == {}
+
+
+def test_doctor_names_nvrtc_and_the_driver(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {finding.name: finding for finding in (doctor._nvrtc(), doctor._gpu())}
+    assert found["NVRTC"].detail.startswith(nvrtc().version_text)
+    assert "1 devices, but this PyTorch" in found["GPU"].detail
+    assert found["GPU"].detail.endswith("driver for CUDA 13.0")
+    monkeypatch.setenv("NEURODSL_NVRTC", "/nowhere/libnvrtc.so")
+    assert "pip install nvidia-cuda-nvrtc" in doctor._nvrtc().remedy
