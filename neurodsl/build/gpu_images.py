@@ -109,7 +109,7 @@ def images_of(
     if unknown and exactly:
         name = nvcc.version if nvcc else f"NVRTC {nvrtc.version_text}" if nvrtc else ""
         raise ToolchainError(
-            f"{name} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}",
+            f"{name} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known, key=number_of))}",
             "leave it out of --cuda-arch, or install a newer CUDA toolkit",
         )
     chosen = [arch for arch in archs if arch not in unknown]
