@@ -158,7 +158,7 @@ def test_quick_commands_import_neither_torch_nor_sympy(command: str, tmp_path: P
 
 def test_generated_modules_need_no_compiler_stage(tmp_path: Path) -> None:
     """A folder that was built elsewhere is imported and run without lark, sympy or a compiler."""
-    command = "compile LIF --build --cuda-arch sm_90 -o out".split()
+    command = ["compile", "LIF", "--build", "--cuda-arch", "sm_90", "-o", "out"]
     compile = f"import sys; from neurodsl.cli import main; sys.exit(main({command}))"
     run = (
         "import sys\nsys.path.insert(0, 'out')\n"
