@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from neurodsl.build import ToolchainError
 from neurodsl.tools.roofline.disassembly import find_tool, machine_code
 from neurodsl.tools.roofline.estimate import estimate, resident_threads
+from neurodsl.tools.roofline.flow import loops, main_loop
 from neurodsl.tools.roofline.gpus import GPUS
-from neurodsl.tools.roofline.sass import LOCAL, Instruction, Loop, functions, loops, main_loop
+from neurodsl.tools.roofline.sass import LOCAL, Instruction, Loop, functions
 from ptxsim.conftest import KERNELS
 
 Code = dict[str, list[Instruction]]
@@ -41,7 +43,7 @@ def test_tools_are_found_among_the_wheels(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("neurodsl.tools.roofline.disassembly.find_tool", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="pip install"):
+    with pytest.raises(ToolchainError, match="pip install"):
         machine_code(tmp_path / "none.cubin")
 
 

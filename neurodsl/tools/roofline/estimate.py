@@ -1,14 +1,16 @@
 """What limits a loop on a GPU, from its machine code alone: a model, not a measurement.
 
-Three limits, each as clocks of a multiprocessor for one element, or as a share:
+Three limits, each as a share of what DRAM could move:
 
 - compute: the instructions over what the schedulers issue (128 lanes a clock) and over what each unit takes;
 - memory: the bytes an element needs over what DRAM gives;
-- latency: the bytes in flight against latency times bandwidth (Little's law).
+- latency: the bytes in flight against latency times bandwidth (Little's law). A warp alone waits for DRAM as often as
+  its loop has to, and issues its instructions in between; only while it waits are its loads in flight.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from neurodsl.tools.roofline.gpus import Gpu
@@ -16,10 +18,12 @@ from neurodsl.tools.roofline.sass import LOADS, STORES, Loop
 
 ISSUE_LANES = 128
 """Four schedulers, 32 lanes each: so many instructions of threads a clock and multiprocessor."""
+CLOCKS_AN_INSTRUCTION = 2.0
+"""Assumed, of a warp alone: float32 units take a warp in two clocks or one, a result is there after four."""
 _REGISTER_UNIT = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """Limits of a loop on a GPU. An element is one (neuron, step)."""
 
@@ -33,10 +37,17 @@ class Estimate:
     """Clocks an element, as DRAM takes them."""
     resident_threads: float
     """A multiprocessor."""
-    bytes_in_flight: float
-    """Loads of a multiprocessor that are under way."""
+    in_flight: float
+    """Bytes of loads that a thread has under way, over time."""
     bytes_needed: float
-    """In flight, to keep DRAM busy."""
+    """Of loads in flight, of a multiprocessor, to keep DRAM busy."""
+    threads_needed: float
+    """On the whole GPU, until memory or computing is the limit; infinite if that never happens."""
+
+    @property
+    def bytes_in_flight(self) -> float:
+        """Loads of a multiprocessor that are under way, over time."""
+        return self.resident_threads * self.in_flight
 
     @property
     def headroom(self) -> float:
@@ -47,6 +58,13 @@ class Estimate:
     def share(self) -> float:
         """The share of DRAM's bandwidth that can be reached, at most."""
         return min(1.0, self.headroom, self.bytes_in_flight / self.bytes_needed)
+
+    @property
+    def limit(self) -> str:
+        """What keeps it from being faster: `DRAM`, `latency`, or the busiest unit."""
+        if self.share == 1.0:
+            return "DRAM"
+        return self.busiest if self.share == self.headroom else "latency"
 
     @property
     def clocks(self) -> float:
@@ -96,6 +114,29 @@ def estimate(
     """
     if elements is None:
         elements = loop.bytes(LOADS, STORES) / bytes_per_element
+    busiest, compute = _compute(loop, gpu)
+    loaded, moved = loop.bytes(LOADS), loop.bytes(LOADS, STORES)
+    in_flight = _in_flight(loop, gpu)
+    needed = gpu.bytes_in_flight_needed * loaded / moved
+    held: float = resident_threads(gpu, registers, block)
+    memory = bytes_per_element / gpu.bytes_a_clock
+    enough = math.inf
+    if in_flight:
+        enough = needed / in_flight * min(1.0, memory * elements / compute)
+    return Estimate(
+        instructions=len(loop.body) / elements,
+        compute=compute / elements,
+        busiest=busiest,
+        memory=memory,
+        resident_threads=held if threads is None else min(held, threads / gpu.multiprocessors),
+        in_flight=in_flight,
+        bytes_needed=needed,
+        threads_needed=enough * gpu.multiprocessors if enough <= held else math.inf,
+    )
+
+
+def _compute(loop: Loop, gpu: Gpu) -> tuple[str, float]:
+    """The unit that takes longest for a pass of one thread, and its clocks."""
     counts = loop.counts
     clocks = {
         "issue": len(loop.body) / ISSUE_LANES,
@@ -105,15 +146,13 @@ def estimate(
         "MUFU": counts["MUFU"] / gpu.function_lanes,
     }
     busiest = max(clocks, key=clocks.__getitem__)
-    resident: float = resident_threads(gpu, registers, block)
-    if threads is not None:
-        resident = min(resident, threads / gpu.multiprocessors)
-    return Estimate(
-        instructions=len(loop.body) / elements,
-        compute=clocks[busiest] / elements,
-        busiest=busiest,
-        memory=bytes_per_element / gpu.bytes_a_clock,
-        resident_threads=resident,
-        bytes_in_flight=resident * loop.loads_in_flight,
-        bytes_needed=gpu.bytes_in_flight_needed,
-    )
+    return busiest, clocks[busiest]
+
+
+def _in_flight(loop: Loop, gpu: Gpu) -> float:
+    """Bytes of loads that a thread has under way, over the time of a pass of its warp alone."""
+    loaded, most = loop.bytes(LOADS), loop.loads_in_flight
+    if not most:
+        return 0.0
+    waiting = loaded / most * gpu.assumed_latency_ns * gpu.clock_ghz
+    return most * waiting / (waiting + CLOCKS_AN_INSTRUCTION * len(loop.body))

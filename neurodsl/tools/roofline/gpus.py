@@ -32,6 +32,11 @@ class Gpu:
     """A multiprocessor."""
 
     @property
+    def arch(self) -> str:
+        """Its architecture, as nvcc calls it: `sm_90`."""
+        return f"sm_{self.compute_capability.replace('.', '')}"
+
+    @property
     def bytes_a_clock(self) -> float:
         """What DRAM gives a multiprocessor in a clock."""
         return self.bandwidth_gb_s / (self.multiprocessors * self.clock_ghz)
@@ -49,5 +54,6 @@ GPUS = {
     "h100": Gpu("H100 SXM", "9.0", 132, 1.98, 3350, 2048, 128, 64, 650),
     "h200": Gpu("H200", "9.0", 132, 1.98, 4800, 2048, 128, 64, 650),
     "b200": Gpu("B200", "10.0", 148, 1.965, 8000, 2048, 128, 64, 800),
+    "rtx5090": Gpu("GeForce RTX 5090", "12.0", 170, 2.41, 1792, 1536, 128, 2, 600),
 }
 """By the name that the command line takes."""

@@ -1,10 +1,9 @@
-"""Reads SASS, the machine code of NVIDIA's GPUs: functions, loops, what they move and compute."""
+"""Reads SASS, the machine code of NVIDIA's GPUs: functions, instructions, what a loop moves and computes."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LOADS, STORES = "LDG", "STG"
@@ -13,8 +12,8 @@ LOCAL = ("LDL", "STL")
 """Opcodes of local memory: spilled registers and arrays that are indexed."""
 
 _FUNCTION = re.compile(r"Function : (\S+)")
-_LINE = re.compile(r"\s+/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)(.*?);")
-_BRANCH = re.compile(r"BRA\S*\s+(?:.*?\s)?(0x[0-9a-f]+)")
+_LINE = re.compile(r"\s+/\*([0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?([A-Z][\w.]*)(.*?);")
+_PREDICATE = re.compile(r"\bU?P\d")
 _LOADED = re.compile(r"LDG\S*\s+(?:U?P\w+,\s*)?R(\d+)")
 _REGISTER = re.compile(r"\bR\d+\b")
 _WIDTHS = {"256": 32, "128": 16, "64": 8, "U16": 2, "S16": 2, "U8": 1, "S8": 1}
@@ -51,6 +50,13 @@ class Instruction:
     opcode: str
     """With its modifiers: `LDG.E.128.CONSTANT`."""
     text: str
+    predicated: bool = False
+    """Whether it stands behind a predicate, as in `@!P0 BRA`."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a jump may not be taken: by its predicate, or by one among its operands."""
+        return self.predicated or bool(_PREDICATE.search(self.text))
 
     @property
     def base(self) -> str:
@@ -87,7 +93,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop that holds no other: its first and last address and its instructions."""
+    """A loop: its first and last address and its instructions."""
 
     start: int
     end: int
@@ -139,32 +145,7 @@ def functions(listing: str) -> dict[str, list[Instruction]]:
         if match := _FUNCTION.search(line):
             current = found.setdefault(match[1], [])
         elif current is not None and (match := _LINE.match(line)):
-            address, opcode, operands = match.groups()
-            current.append(Instruction(int(address, 16), opcode, (opcode + operands).strip()))
+            address, predicate, opcode, operands = match.groups()
+            text = (opcode + operands).strip()
+            current.append(Instruction(int(address, 16), opcode, text, bool(predicate)))
     return found
-
-
-def loops(code: Sequence[Instruction]) -> list[Loop]:
-    """Innermost loops: spans of backward branches that hold no other such span."""
-    spans = set()
-    for instruction in code:
-        match = _BRANCH.match(instruction.text)
-        if match and int(match[1], 16) < instruction.address:
-            spans.add((int(match[1], 16), instruction.address))
-    inner = [
-        (start, end)
-        for start, end in sorted(spans)
-        if not any(start <= a and b <= end for a, b in spans - {(start, end)})
-    ]
-    return [Loop(a, b, tuple(i for i in code if a <= i.address <= b)) for a, b in inner]
-
-
-def main_loop(code: Sequence[Instruction]) -> Loop | None:
-    """The loop that moves most bytes of global memory: the unrolled body over time. None: there is none."""
-    moving = [loop for loop in loops(code) if loop.bytes(LOADS, STORES)]
-    return max(moving, key=lambda loop: loop.bytes(LOADS, STORES), default=None)
-
-
-def whole(code: Sequence[Instruction]) -> Loop:
-    """The function as if it were a loop run once: for kernels with all steps written out."""
-    return Loop(code[0].address, code[-1].address, tuple(code))
