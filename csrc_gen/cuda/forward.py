@@ -140,6 +140,7 @@ class CudaForward:
                 stores = self._stores()
                 for argument, value in stores:
                     type = "bool" if _condition(value) else "real"
+                    type = "float" if argument.type == "uint16_t*" else type
                     writer.line(f"{type} {self._pack(argument)}[V];")
                 writer.line("#pragma unroll")
                 with writer.block("for (int j = 0; j < V; ++j) {"):

@@ -96,7 +96,8 @@ class ReverseStep:
 
     def _back(self, writer: Writer) -> None:
         thread, chosen = self.thread, self.chosen
-        writer.line("const int64_t t = begin + row;")
+        if self._timed():
+            writer.line("const int64_t t = begin + row;")
         recorded = thread.of_role("grad_output", recorded=True) if chosen.full else []
         for argument in recorded:
             field, pack = thread.field(argument), thread.pack(argument)
@@ -116,6 +117,16 @@ class ReverseStep:
                 writer.line(f"pack<{type}, V> moved;")
                 writer.line(f"put(moved, {values});")
                 writer.line(f"moved.store({place});")
+
+    def _timed(self) -> bool:
+        """Whether the way back asks which step it is."""
+        thread = self.thread
+        drawn = {draw.name for draw in thread.plan.draws}
+        return (
+            bool(thread.of_role("first_step"))
+            or bool(thread.members.shaped(timed=True))
+            or any(b.name in drawn for b in self.chosen.reverse_inputs)
+        )
 
     def _stored(self) -> list[tuple[str, str, str, str]]:
         """What each step writes: its place, values, type, and the pointer that has to be there."""

@@ -84,15 +84,13 @@ def backward_schedule(plan: KernelPlan, number: Number) -> Schedule:
     kept, states = _values(plan, full=False), 2 * len(plan.states)
     neurons = max(1, 16 // number.size)
     while neurons * number.size > 8 and (
-        size * neurons * (steps * kept + states) > 72 or neurons * steps * work > 2400
+        size * neurons * (steps * kept + states) > 72 or neurons * steps * work > 2000
     ):
         neurons //= 2
     plain = size * neurons * (steps * kept + states)
     full = size * (steps * _values(plan, full=True) + states + len(plan.scalars))
     held = max(plain, full) + len(plan.scalars)
-    return Schedule(
-        neurons, steps, 4 if held <= 56 and work < 40 else 3 if held <= 80 and work < 48 else 2
-    )
+    return Schedule(neurons, steps, 4 if held <= 56 and work < 40 else 2)
 
 
 def _passes(plan: KernelPlan, *, full: bool) -> list[BackwardPlan]:
