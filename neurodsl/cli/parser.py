@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodsl.options import Options
+from neurodsl.tools.bench.written import device, dtypes, shapes
 from neurodsl.version import __version__
 
 STAGES = ("ast", "model", "adjoint", "ir", "cpp", "cuda", "python", "latex")
@@ -149,6 +150,35 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the ratios, too")
 
 
+def _roofline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="*", help=f"{FILE} (default: LIF)")
+    parser.add_argument(
+        "--gpu",
+        metavar="h100,a100,…",
+        type=gpus,
+        default=(),
+        help="of t4, a100, rtx4090, rtx5090, h100, h200, b200 (default: h100)",
+    )
+    parser.add_argument(
+        "--arch",
+        metavar="sm_90",
+        type=architectures,
+        default=(),
+        help="whose machine code (default: each GPU's own)",
+    )
+    parser.add_argument(
+        "--dtype",
+        metavar="float32|float64|bfloat16|float16",
+        type=dtypes,
+        default=("float32",),
+        help="one or several, separated by commas",
+    )
+    parser.add_argument("--all", action="store_true", help="every library neuron")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures, too")
+    parser.add_argument("--markdown", action="store_true", help="tables in Markdown")
+    parser.add_argument("--out", metavar="FILE.png", type=Path, help="draw kernels below the roofs")
+
+
 def _list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
@@ -176,6 +206,11 @@ COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...]
     ),
     ("show", "one stage of the compiler, as text", _show),
     ("bench", "times and memory, as ratios", _bench),
+    (
+        "roofline",
+        "what the machine code of the CUDA kernels would reach on a GPU: a model",
+        _roofline,
+    ),
     ("list", "the neurons and surrogates of the library", _list),
     ("demo", "compile, compare, train on real images, show the result", _demo),
     ("doctor", "compiler, ninja, CUDA, torch, cache: what is found, what is missing", _doctor),
@@ -216,20 +251,14 @@ def architectures(text: str) -> tuple[str, ...]:
     return archs
 
 
-def device(text: str) -> str:
-    """`cpu`, `cuda` or `cuda:1`."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: write cpu, cuda or cuda:1")
-    return text
+def gpus(text: str) -> tuple[str, ...]:
+    """`h100,a100` as a tuple, each once."""
+    from neurodsl.tools.roofline.gpus import GPUS
 
-
-def dtypes(text: str) -> tuple[str, ...]:
-    """`float32,float16` as a tuple, each once."""
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    known = ("float32", "float64", "bfloat16", "float16")
-    wrong = [name for name in found if name not in known]
+    found = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
+    wrong = [name for name in found if name not in GPUS]
     if wrong:
-        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(GPUS)}")
     return found
 
 
@@ -238,14 +267,6 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def shapes(text: str) -> tuple[tuple[int, int], ...]:
-    """`64x128,16x8192` as pairs of time steps and neurons."""
-    found = re.findall(r"(?:^|,)\s*([1-9][0-9]*)x([1-9][0-9]*)\s*(?=,|$)", text, re.ASCII)
-    if not found or len(found) != text.count(",") + 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: write steps x neurons as in 64x128,16x8192")
-    return tuple((int(steps), int(neurons)) for steps, neurons in found)
 
 
 def assignment(text: str) -> tuple[str, Any]:
