@@ -58,9 +58,11 @@ def whole(code: Sequence[Instruction]) -> Loop:
     return Loop(code[0].address, code[-1].address, tuple(code))
 
 
-def _target(instruction: Instruction) -> int | None:
+def _targets(instruction: Instruction, places: Mapping[int, int]) -> set[int]:
+    """The place that a jump or a BSSY names: one, or none if it is not in the function."""
     match = _TARGET.search(instruction.text)
-    return int(match[1], 16) if match else None
+    address = int(match[1], 16) if match else -1
+    return {places[address]} if address in places else set()
 
 
 def _blocks(code: Sequence[Instruction]) -> tuple[dict[int, int], Edges]:
@@ -71,17 +73,14 @@ def _blocks(code: Sequence[Instruction]) -> tuple[dict[int, int], Edges]:
     for place, instruction in enumerate(code):
         if instruction.base in _PARTS:
             heads.add(place + 1)
-            target = _target(instruction)
-            if instruction.base == "BRA" and target in places:
-                heads.add(places[target])
+            if instruction.base == "BRA":
+                heads |= _targets(instruction, places)
     ordered = sorted(h for h in heads if h < len(code))
     ends = dict(zip(ordered, [*ordered[1:], len(code)], strict=True))
     follow = {}
     for head, end in ends.items():
         last = code[end - 1]
-        nexts = set()
-        if last.base == "BRA" and (target := _target(last)) in places:
-            nexts.add(places[target])
+        nexts = _targets(last, places) if last.base == "BRA" else set()
         if last.base == "BSYNC":
             nexts.add(waits.get(end - 1, end))
         elif last.base not in (*_ENDS, "BRA") or last.conditional:
@@ -98,9 +97,9 @@ def _waits(code: Sequence[Instruction], places: Mapping[int, int]) -> dict[int, 
         barrier = _BARRIER.search(instruction.text)
         if barrier is None:
             continue
-        target = _target(instruction)
-        if instruction.base == "BSSY" and target in places:
-            named[barrier[0]] = places[target]
+        if instruction.base == "BSSY":
+            for place_named in _targets(instruction, places):
+                named[barrier[0]] = place_named
         elif instruction.base == "BSYNC" and barrier[0] in named:
             found[place] = named[barrier[0]]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,9 +53,9 @@ class KernelCode:
         """Instructions of the loop that reach local memory."""
         return sum(i.base in LOCAL for i in self.loop.body)
 
-    def widths(self, opcode: str) -> list[int]:
-        """The bytes of each access of the loop, without those that are not there in every step."""
-        return [i.width for i in self.loop.body if i.base == opcode]
+    def widths(self, *opcodes: str) -> list[int]:
+        """The bytes of each access of the loop."""
+        return [i.width for i in self.loop.body if i.base in opcodes]
 
 
 class Neuron:
@@ -128,7 +129,8 @@ def compiler_name() -> str:
     """
     nvcc, nvrtc = find_nvcc(), find_nvrtc()
     if nvcc is not None:
-        return nvcc.version.strip().splitlines()[-1]
+        release = re.search(r"release ([\d.]+)", nvcc.version)
+        return f"nvcc {release[1]}" if release else "nvcc"
     if nvrtc is not None:
         return f"NVRTC {nvrtc.version_text}"
     raise ToolchainError("neither nvcc nor NVRTC found: nothing compiles for GPUs", NVRTC_REMEDY)
@@ -146,13 +148,14 @@ def _compiled(source: str, flags: Sequence[str], arch: str) -> Path:
 
 def _elements(entry: dict[str, Any], loop: Loop, planned: int, width: int) -> float:
     """What a pass of the loop found computes: as planned, unless its streams are wider or narrower than that."""
-    loads, stores = _streams(entry, "read") * width, _streams(entry, "write") * width
-    by_stores = loop.bytes(STORES) / stores if stores else planned
-    by_loads = loop.bytes(LOADS) / loads if loads else planned
-    possible = min(by_stores, by_loads)
-    if possible < planned:
-        return possible
-    return planned * max(1, int(possible / (planned * 1.75)))
+    possible = [
+        loop.bytes(opcode) / (_streams(entry, access) * width)
+        for opcode, access in ((LOADS, "read"), (STORES, "write"))
+        if loop.bytes(opcode) and _streams(entry, access)
+    ]
+    if possible and max(possible) < planned:
+        return max(possible)
+    return planned * max(1, int(min(possible, default=planned) / (planned * 1.75)))
 
 
 def _streams(entry: dict[str, Any], access: str) -> int:
