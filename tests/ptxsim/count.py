@@ -27,8 +27,9 @@ from neurodsl.library import find, names
 from neurodsl.options import Options
 from neurodsl.runtime.arithmetic import evaluate
 from neurodsl.tools.roofline.kernels import PASSES, SUFFIXES, Neuron
-from neurodsl.tools.roofline.traffic import STEPS, is_moved, minimum_bytes
+from neurodsl.tools.roofline.traffic import STEPS, is_moved
 from ptxsim import Buffer, Machine, Module, Stats, load_ptx
+from ptxsim.buffers import SECTOR
 
 COUNTED = Path(neurodsl.tools.roofline.__file__).with_name("counted.json")
 NEURONS, BLOCKS = 2048, 2
@@ -75,7 +76,7 @@ class _Values:
 
     def __init__(self, neuron: Neuron, machine: Machine) -> None:
         self.machine, self.generator = machine, np.random.default_rng(0)
-        self.params = {p["name"]: p["default"] for p in neuron.described["params"]}
+        self.params = {"dt": 1.0} | {p["name"]: p["default"] for p in neuron.described["params"]}
         self.sizes = {"T": STEPS, "N": NEURONS, "C": 1, "inner": NEURONS}
         self.written: list[Buffer] = []
 
@@ -89,7 +90,8 @@ class _Values:
             functions = {n: getattr(math, n) for n in dir(math) if not n.startswith("_")}
             return eval(argument["expression"], {**functions, **self.params})
         if role == "param_tensor" and argument["shape"]:
-            return self.machine.buffer(name, np.full(self._shape(argument), 0.5, np.float32))
+            shape = self._shape(argument)
+            return self.machine.buffer(name, np.full(shape, 0.5, _ARRAYS[argument["type"]]))
         if not is_moved(argument, STEPS):
             return None if argument["type"].endswith("*") else 0
         shape, dtype = self._shape(argument), np.dtype(_ARRAYS[argument["type"]])
@@ -106,10 +108,22 @@ class _Values:
         return tuple(evaluate(size, self.sizes) for size in argument["shape"])
 
 
-def count(name: str, which: str, dtype: str) -> tuple[int, int]:
-    """Bytes that a kernel asks for, and bytes of the sectors it moves."""
-    _, stats = execute(name, which, dtype)
-    return stats.requested_bytes(), stats.global_bytes()
+def count(name: str, which: str, dtype: str) -> tuple[int, int, int]:
+    """Bytes of the arrays that a kernel touches, bytes that it asks for, and bytes of the sectors it moves.
+
+    Params of a time step each, which are read by every thread and stay in L1, count once.
+    """
+    entry, stats = execute(name, which, dtype)
+    params = {a["name"] for a in entry["arguments"] if a["role"] == "param_tensor"}
+    least = asked = moved = 0
+    for buffer in stats.buffers:
+        directions = (buffer.loads, buffer.stores, buffer.atomics)
+        least += sum(buffer.nbytes for traffic in directions if traffic.lanes)
+        for traffic in directions:
+            once = SECTOR * traffic.unique_sectors
+            asked += once if buffer.name in params else traffic.bytes
+            moved += once if buffer.name in params else SECTOR * traffic.sectors
+    return least, asked, moved
 
 
 def passes_of(name: str) -> list[str]:
@@ -129,10 +143,7 @@ def main(arguments: list[str]) -> int:
         for dtype in given.dtype.split(","):
             rows = counts.setdefault(name, {}).setdefault(dtype, {})
             for which in passes_of(name):
-                asked, moved = rows[which] = count(name, which, dtype)
-                entry = neuron_of(name).entry(which, dtype)
-                assert entry is not None
-                least = minimum_bytes(entry, STEPS, NEURONS)
+                least, asked, moved = rows[which] = count(name, which, dtype)
                 print(f"{name:20}{dtype:10}{which:14}{asked / least:7.3f}{moved / least:7.3f}")
             sys.stdout.flush()
             _keep(counts)

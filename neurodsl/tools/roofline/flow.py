@@ -38,14 +38,21 @@ def loops(code: Sequence[Instruction]) -> list[Loop]:
 
 
 def main_loops(code: Sequence[Instruction]) -> list[Loop]:
-    """The loops over time that move most bytes a pass, that with the fewest instructions first.
+    """Of the loops with the widest accesses those that move most bytes a pass, that with the fewest instructions first.
 
-    A kernel has its loop several times, for usual params and for any; each moves the same bytes.
+    A kernel has its loop several times: for several neurons a thread, with usual params and with any, for one neuron a
+    thread, and for the steps that are left over.
     """
     moving = [loop for loop in loops(code) if loop.bytes(LOADS, STORES)]
-    most = max((loop.bytes(LOADS, STORES) for loop in moving), default=0)
-    alike = [loop for loop in moving if loop.bytes(LOADS, STORES) > 0.9 * most]
+    widest = max((_widest(loop) for loop in moving), default=0)
+    wide = [loop for loop in moving if _widest(loop) == widest]
+    most = max((loop.bytes(LOADS, STORES) for loop in wide), default=0)
+    alike = [loop for loop in wide if loop.bytes(LOADS, STORES) > 0.9 * most]
     return sorted(alike, key=lambda loop: len(loop.body) / loop.bytes(LOADS, STORES))
+
+
+def _widest(loop: Loop) -> int:
+    return max(i.width for i in loop.body if i.base in (LOADS, STORES))
 
 
 def main_loop(code: Sequence[Instruction]) -> Loop | None:

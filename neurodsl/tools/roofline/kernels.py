@@ -129,7 +129,7 @@ def compiler_name() -> str:
     """
     nvcc, nvrtc = find_nvcc(), find_nvrtc()
     if nvcc is not None:
-        release = re.search(r"release ([\d.]+)", nvcc.version)
+        release = re.search(r"(?:release |cuda_)([0-9]+\.[0-9]+)", nvcc.version)
         return f"nvcc {release[1]}" if release else "nvcc"
     if nvrtc is not None:
         return f"NVRTC {nvrtc.version_text}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ class Row:
             "threads_a_multiprocessor": limits.resident_threads,
             "occupancy": limits.resident_threads / self.gpu.threads,
             "minimum_bytes": self.minimum,
-            "asked_over_minimum": self.ratio and count and self.ratio * count.asked / count.moved,
+            "asked_over_minimum": count and count.asked / count.least,
             "moved_over_minimum": self.ratio,
             "microseconds_a_million": self.picoseconds,
             "share_of_dram": limits.share,
@@ -115,9 +115,12 @@ def row_of(neuron: str, kernel: KernelCode, name: str, gpu: Gpu, *, is_library: 
         gpu: its figures.
         is_library: whether the neuron is the library's, whose kernels were executed.
     """
-    minimum = minimum_bytes(kernel.entry, STEPS, NEURONS) / (STEPS * NEURONS)
     count = counted(neuron, kernel.entry) if is_library else None
-    moved = count.moved / (count.neurons * STEPS) if count else minimum
+    if count:
+        each = count.neurons * STEPS
+        minimum, moved = count.least / each, count.moved / each
+    else:
+        minimum = moved = minimum_bytes(kernel.entry, STEPS, NEURONS) / (STEPS * NEURONS)
     limits = estimate(
         kernel.loop,
         moved,
@@ -174,13 +177,13 @@ def share_table(rows: Sequence[Row]) -> Table:
         kernel = first.kernel
         line = [*(_cell(first, key) for key in named), f"{first.limits.instructions:.1f}"]
         line += [str(kernel.loop.loads_in_flight), str(kernel.registers)]
-        line += [f"{kernel.stack} ({kernel.local_in_loop})" if kernel.local else "0"]
+        line += [_stacks(group.values())]
         line += [*_bytes(first), *(_share(group[name]) for name in gpus)]
         lines.append(tuple(line))
     notes = (
         f"Instructions to over minimum: machine code for {rows[0].kernel.arch}; shares: for each GPU's own, "
         "and what limits it where that is not DRAM.",
-        "Stack: bytes of local memory, in brackets the instructions of the loop that reach it.",
+        "Stack: bytes of local memory a thread on any of these GPUs, in brackets the instructions of the loop that reach it.",
         *CODE_NOTES[:4],
         NO_GPU,
     )
@@ -190,8 +193,7 @@ def share_table(rows: Sequence[Row]) -> Table:
 CODE_NOTES = (
     "Instructions a neuron-step, of the version for usual params; slow paths out of the loop are left out.",
     "B in flight: bytes that a thread asks for before it needs the first of them.",
-    f"B: bytes a neuron-step at T={STEPS} that the argument list has to move once: inputs, outputs, states, "
-    "gradients, checkpoints.",
+    f"B: bytes a neuron-step at T={STEPS} that have to move once: inputs, outputs, states, gradients, checkpoints.",
     "Over minimum: bytes of 32-byte sectors that were moved when the kernel was executed in a simulator, "
     "as if L1 never hit; –: not executed, the minimum is from the argument list.",
     "Loads, stores: how many a pass of the loop, and bytes each. Local: instructions that reach local memory, "
@@ -225,6 +227,13 @@ def _code(row: Row) -> list[str]:
 
 def _bytes(row: Row) -> list[str]:
     return [f"{row.minimum:.2f}", "–" if row.ratio is None else f"{row.ratio:.3f}"]
+
+
+def _stacks(rows: Iterable[Row]) -> str:
+    """Where there is local memory: the architecture, bytes, and instructions of the loop."""
+    kernels = {row.kernel.arch: row.kernel for row in rows}
+    used = [k for k in kernels.values() if k.stack or k.local]
+    return ", ".join(f"{k.arch}: {k.stack} ({k.local_in_loop})" for k in used) or "0"
 
 
 def _share(row: Row) -> str:

@@ -23,6 +23,8 @@ class Count:
     """What a kernel moved when it was executed in a simulator, in bytes of the whole launch."""
 
     neurons: int
+    least: int
+    """Of the arrays that it touches: some gradients depend on less than the argument list has."""
     asked: int
     """By its threads."""
     moved: int
