@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from neurodsl.driver import compile_text
 from neurodsl.files import disk_loader
 from neurodsl.library import find
 from neurodsl.options import Options
+from neurodsl.tools.roofline import page
 from neurodsl.tools.roofline.estimate import estimate
 from neurodsl.tools.roofline.figure import intensity, rate
 from neurodsl.tools.roofline.flow import loops, main_loops
@@ -183,3 +186,29 @@ def test_a_point_of_the_picture_is_below_the_roof() -> None:
     row = row_of("LIF", kernel, "h100", GPUS["h100"], is_library=False)
     assert intensity(row) == pytest.approx(4 / 8.5)
     assert rate(row) == pytest.approx(intensity(row) * 3350)
+
+
+def test_a_page_keeps_what_is_outside_its_marks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(
+        "before\n<!-- figures: a -->\nold\n<!-- end -->\n<!-- figures: b -->\nstays\n<!-- end -->"
+    )
+    monkeypatch.setitem(page.SECTIONS, "a", lambda: "new")
+    assert page.main([str(path), "a"]) == 0
+    assert path.read_text() == (
+        "before\n<!-- figures: a -->\n\nnew\n<!-- end -->\n<!-- figures: b -->\nstays\n<!-- end -->"
+    )
+
+
+def test_sentences_name_what_spills_and_what_is_narrow() -> None:
+    lines = ("LDG.E R4, desc[UR4][R2.64]", "STG.E desc[UR4][R2.64], R4", "@P0 BRA 0x0", "EXIT")
+    narrow = replace(kernel_of(*lines), stack=8, local=3)
+    rows = [row_of("LIF", narrow, "h100", GPUS["h100"], is_library=False)]
+    assert page.narrower(rows, 16) == "all of 16 bytes or more but for those of LIF"
+    assert page.spills(rows) == "uses local memory in LIF forward (sm_90)"
+    whole = kernel_of(LOAD, STORE, "@P0 BRA 0x0", "EXIT")
+    rows = [row_of("LIF", whole, "h100", GPUS["h100"], is_library=False)]
+    assert page.narrower(rows, 16) == "all of 16 bytes or more"
+    assert page.spills(rows) == "spills nothing"

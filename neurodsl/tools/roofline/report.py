@@ -183,7 +183,7 @@ def share_table(rows: Sequence[Row]) -> Table:
     notes = (
         f"Instructions to over minimum: machine code for {rows[0].kernel.arch}; shares: for each GPU's own, "
         "and what limits it where that is not DRAM.",
-        "Stack: bytes of local memory a thread on any of these GPUs, in brackets the instructions of the loop that reach it.",
+        "Stack: bytes of local memory a thread on each of these GPUs, in brackets the loop's accesses to it.",
         *CODE_NOTES[:4],
         NO_GPU,
     )
