@@ -16,6 +16,9 @@ from neurodsl.csrc_gen.cpp.stencil_arguments import (
 )
 from neurodsl.csrc_gen.cpp.unit import backward_kernels
 from neurodsl.csrc_gen.cuda.arguments import cuda_backward_arguments, reduce_arguments, reduce_grid
+from neurodsl.csrc_gen.cuda.bits import GRID as BITS_GRID
+from neurodsl.csrc_gen.cuda.bits import NAME as BITS
+from neurodsl.csrc_gen.cuda.bits import bits_arguments, gives_bits
 from neurodsl.csrc_gen.cuda.forward import forward_entries as cuda_forward_entries
 from neurodsl.csrc_gen.cuda.members import pointer_type
 from neurodsl.csrc_gen.cuda.schedule import (
@@ -138,6 +141,8 @@ def _cuda_kernels(plan: KernelPlan, backward: str) -> list[dict[str, Any]]:
     made = []
     for number in NUMBERS:
         listed = [(w.value, w, arguments) for w, arguments in cuda_forward_entries(plan)]
+        if gives_bits(plan):
+            listed.append((BITS, Pass.FORWARD, bits_arguments(plan)))
         for name, passes in backward_kernels(plan):
             if name == backward:
                 every = segment_steps(plan)
@@ -153,20 +158,24 @@ def _cuda_kernel(
     plan: KernelPlan, name: str, which: Pass, number: Number, arguments: tuple[Argument, ...]
 ) -> dict[str, Any]:
     grids = {Pass.BACKWARD: BACKWARD_GRID, Pass.REDUCE: reduce_grid(plan)}
-    return {
+    grid = BITS_GRID if name == BITS else grids.get(which, FORWARD_GRID)
+    entry: dict[str, Any] = {
         "symbol": f"{plan.prefix}_{name}_{number.suffix}",
         "target": "cuda",
         "pass": which.value,
         "dtype": number.dtype,
         "block": BLOCK,
         "elements_per_thread": schedule_of(plan, name, number).neurons,
-        "grid": grids.get(which, FORWARD_GRID),
+        "grid": grid,
         "shared_bytes": 0,
         "arguments": [
             argument.as_manifest(number.manifest if pointer_type(argument) == "io" else number.real)
             for argument in arguments
         ],
     }
+    if name == BITS:
+        entry["spikes"] = "bits"
+    return entry
 
 
 def _kernel(

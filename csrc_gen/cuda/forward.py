@@ -39,9 +39,8 @@ class CudaForward:
     """One forward kernel; that of training serves inference too where it only keeps checkpoints."""
 
     def __init__(self, plan: KernelPlan, which: Pass) -> None:
-        self.plan, self.which, self.every = plan, which, segment_steps(plan)
-        taken = Pass.FORWARD_TRAIN if plan.checkpoints else which
-        self.arguments = cuda_forward_arguments(plan, taken, self.every)
+        self.plan, self.name, self.every = plan, which.value, segment_steps(plan)
+        self.arguments = self._arguments(which)
         self.fields = field_names(self.arguments)
         given = [scalar.var.name for scalar in plan.scalars]
         given += [plan.time.name] if plan.uses_time else []
@@ -59,6 +58,10 @@ class CudaForward:
         self.printer = ForwardPrinter(self.names, by)
         self.states = {c.name: self.locals.fresh(f"{c.name}_now") for c in plan.forward.states}
 
+    def _arguments(self, which: Pass) -> tuple[Argument, ...]:
+        taken = Pass.FORWARD_TRAIN if self.plan.checkpoints else which
+        return cuda_forward_arguments(self.plan, taken, self.every)
+
     def _of_role(self, role: str) -> list[Argument]:
         return [a for a in self.arguments if a.role == role]
 
@@ -67,7 +70,7 @@ class CudaForward:
 
     def write(self, writer: Writer) -> None:
         """The struct of arguments and the three functions."""
-        which = self.which.value
+        which = self.name
         write_arguments(writer, f"{which}_arguments", self.arguments)
         writer.line()
         self._thread(writer)
@@ -78,24 +81,28 @@ class CudaForward:
         writer.line()
 
     def _thread(self, writer: Writer) -> None:
-        which, members = self.which.value, self.members
-        writer.line(f"template <typename io, typename real, int V{members.template}>")
+        which, members = self.name, self.members
+        writer.line(
+            f"template <typename io, typename real, int V, bool RECORDED{members.template}>"
+        )
         with writer.block(f"struct {which}_thread {{", "};"):
             writer.line(f"const {which}_arguments<io, real>& a;")
             writer.line("const int64_t n;")
             members.declare(writer)
             for state in self.states.values():
                 writer.line(f"real {state}[V];")
+            self._extra(writer)
             writer.line()
             starts = ["a(args)", "n(first)", *members.initialise()]
             head = f"{DEVICE} {which}_thread(const {which}_arguments<io, real>& args, int64_t first{members.divisors})"
             writer.line(head)
             with writer.block(f"    : {', '.join(starts)} {{"):
                 writer.line("at = static_cast<place_type>(n);")
+                self._begin(writer)
                 members.gather(writer)
                 for argument in self._of_role("initial_state"):
                     state = self.states[argument.of]
-                    writer.line(f"load_values({state}, {self._field(argument)} + n);")
+                    writer.line(self._load_state(state, f"{self._field(argument)} + n"))
             writer.line()
             self._steps(writer)
             if self._checkpoints():
@@ -105,7 +112,25 @@ class CudaForward:
             with writer.block(f"{DEVICE} void finish() {{"):
                 for argument in self._of_role("final_state"):
                     state = self.states[argument.of]
-                    writer.line(f"store_values({state}, {self._field(argument)} + n);")
+                    writer.line(self._store_state(state, f"{self._field(argument)} + n"))
+
+    def _extra(self, writer: Writer) -> None:
+        """Members of another form of the kernel."""
+
+    def _begin(self, writer: Writer) -> None:
+        """How they begin."""
+
+    @staticmethod
+    def _load_state(state: str, place: str) -> str:
+        return f"load_values({state}, {place});"
+
+    @staticmethod
+    def _store_state(state: str, place: str) -> str:
+        return f"store_values({state}, {place});"
+
+    @staticmethod
+    def _load(pack: str, place: str) -> str:
+        return f"{pack}.load({place});"
 
     def _checkpoints(self) -> list[Argument]:
         return [a for a in self._of_role("saved") if a.every > 1]
@@ -129,7 +154,7 @@ class CudaForward:
                 with writer.block("for (int row = 0; row < LENGTH; ++row) {"):
                     for argument in inputs:
                         place = f"{self._field(argument)} + (at + row * stride)"
-                        writer.line(f"{self._pack(argument)}[row].load({place});")
+                        writer.line(self._load(f"{self._pack(argument)}[row]", place))
             writer.line("#pragma unroll")
             with writer.block("for (int row = 0; row < LENGTH; ++row) {"):
                 if self._of_role("first_step"):
@@ -162,7 +187,7 @@ class CudaForward:
                 pack = self._pack(inputs[binding.name])
                 writer.line(f"const real {self.names[binding.value.name]} = get({pack}[row], j);")
             else:
-                writer.line(draw_line(binding, self.plan.draws, self.names, "n + j"))
+                writer.line(draw_line(binding, self.plan.draws, self.names, self.members.neuron))
         for carry in forward.states:
             writer.line(
                 f"const real {self.names[carry.incoming.name]} = {self.states[carry.name]}[j];"
@@ -184,7 +209,7 @@ class CudaForward:
 
     def _store(self, writer: Writer, argument: Argument) -> None:
         field, values = self._field(argument), self._pack(argument)
-        guard = f"if (V == 1 && {field}) " if argument.optional else ""
+        guard = f"if (RECORDED && {field}) " if argument.optional else ""
         type = "real"
         if argument.role in STREAMS:
             type = "io"
@@ -198,17 +223,16 @@ class CudaForward:
             writer.line(f"moved.store({place});")
 
     def _tiles(self, writer: Writer) -> None:
-        which = self.which.value
-        writer.line(
-            f"template <typename io, typename real, int V, int STEPS{self.members.template}>"
-        )
+        which = self.name
+        template = f"int V, int STEPS, bool RECORDED{self.members.template}"
+        writer.line(f"template <typename io, typename real, {template}>")
         head = f"{DEVICE} void {which}_tiles(const {which}_arguments<io, real>& a{self.members.divisors}) {{"
         with writer.block(head):
             writer.line("const int64_t threads = int64_t(gridDim.x) * BLOCK * V;")
             writer.line("int64_t n = (int64_t(blockIdx.x) * BLOCK + threadIdx.x) * V;")
             with writer.block("for (; n < a.N; n += threads) {"):
                 writer.line(
-                    f"{which}_thread<io, real, V{self.members.passed}> neurons(a, n{self.members.divided});"
+                    f"{which}_thread<io, real, V, RECORDED{self.members.passed}> neurons(a, n{self.members.divided});"
                 )
                 writer.line("typedef typename steps_of<(V > 1)>::type steps_type;")
                 writer.line("const steps_type T = static_cast<steps_type>(a.T);")
@@ -228,7 +252,7 @@ class CudaForward:
             writer.line(f"if (begin && begin % {self.every} == 0) neurons.keep(begin);")
 
     def _run(self, writer: Writer) -> None:
-        which = self.which.value
+        which = self.name
         writer.line("template <typename io, typename real, int V, int STEPS>")
         head = f"{DEVICE} void {which}_run(const {which}_arguments<io, real>& a) {{"
         packed = [
@@ -238,16 +262,26 @@ class CudaForward:
         ]
         corrected, places = conditions(self.members, self.dividing, packed)
         places += "".join(f" && !{self._field(a)}" for a in self._of_role("recorded"))
+        single = min(self.every, 8)
         with writer.block(head):
-            write_choice(
-                writer,
-                self.members,
-                lambda neurons, types: (
-                    f"{which}_tiles<io, real, {neurons}, STEPS, {types}>(a{self.members.divided});"
-                ),
-                corrected,
-                places,
-            )
+            writer.line(f"constexpr int SINGLE = STEPS * V < {single} ? STEPS * V : {single};")
+
+            def call(neurons: str, types: str) -> str:
+                steps = "STEPS" if neurons == "V" else "SINGLE"
+                return self._call(f"{neurons}, {steps}, false, {types}")
+
+            write_choice(writer, self.members, call, corrected, places, self._recording())
+
+    def _call(self, template: str) -> str:
+        return f"{self.name}_tiles<io, real, {template}>(a{self.members.divided});"
+
+    def _recording(self) -> str:
+        """The statement for calls that record: step by step, or nothing."""
+        recorded = [self._field(a) for a in self._of_role("recorded")]
+        if not recorded:
+            return ""
+        call = self._call(f"1, 1, true, true{self.members.loose}")
+        return f"if ({' || '.join(recorded)}) {{ {call} return; }}"
 
 
 def _condition(value: Expr) -> Expr | None:

@@ -13,7 +13,12 @@ from neurodsl.csrc_gen.writer import Writer
 
 
 def write_choice(
-    writer: Writer, members: Members, call: Callable[[str, str], str], corrected: str, packed: str
+    writer: Writer,
+    members: Members,
+    call: Callable[[str, str], str],
+    corrected: str,
+    packed: str,
+    before_single: str = "",
 ) -> None:
     """The statements that call `<name>_tiles<io, real, neurons, …>`.
 
@@ -23,6 +28,7 @@ def write_choice(
         call: the statement that runs the threads, of the neurons a thread and the template's other arguments.
         corrected: the condition under which divisors may be corrected reciprocals.
         packed: the condition under which V neurons may move together.
+        before_single: a statement for calls of which one neuron a thread would do otherwise.
     """
     many = f"a.N > int64_t(gridDim.x) * BLOCK && {packed}"
     many += f" && {corrected}" if corrected else ""
@@ -35,6 +41,8 @@ def write_choice(
         else:
             writer.line(call("V", "false"))
         writer.line("return;")
+    if before_single:
+        writer.line(before_single)
     writer.line(call("1", f"true{members.loose}"))
 
 

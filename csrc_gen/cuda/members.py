@@ -14,10 +14,11 @@ from neurodsl.csrc_gen.writer import Writer
 from neurodsl.ir.kernel_plan import Scalar
 from neurodsl.ir.nodes import Expr, IRType, Op, Var
 
-RESERVED = """io V K LENGTH WHOLE CHECKED pack words load store load_values store_values get put fixed divisor quotient
-checked fma first args length steps segment finish again keep BLOCK STEPS fast_exp fast_sigmoid sums
-warps address in_packs corrects zero at count stride pin place_type at kept_at difference add_quotient
-reaches is_finite block_sum add_shared threads begin VALUE blocks_for least most half_bits bfloat16_bits""".split()  # noqa: SIM905
+RESERVED = """io V K RECORDED SINGLE LENGTH WHOLE CHECKED pack words load store load_values store_values get put fixed
+divisor quotient checked fma first args length steps segment finish again keep BLOCK STEPS fast_exp
+fast_sigmoid sums warps address in_packs corrects zero at count stride pin place_type at kept_at
+difference add_quotient reaches is_finite block_sum add_shared threads begin VALUE blocks_for least most
+half_bits bfloat16_bits""".split()  # noqa: SIM905
 """Names of CUDA texts beside those of C++ ones."""
 
 
@@ -54,6 +55,10 @@ class Members:
     by: Mapping[str, str]
     read: tuple[Expr, ...]
     """What the threads work out."""
+    neuron: str = "n + j"
+    """The j-th neuron of a thread."""
+    narrow: str = "(V > 1)"
+    """Whether 32 bits count the elements of an array."""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -149,7 +154,7 @@ class Members:
 
     def declare(self, writer: Writer) -> None:
         """One line a member."""
-        writer.line("typedef typename count<(V > 1)>::type place_type;")
+        writer.line(f"typedef typename count<{self.narrow}>::type place_type;")
         writer.line("const place_type stride;")
         writer.line("place_type at;")
         for scalar in self.plain:
@@ -170,14 +175,20 @@ class Members:
         made += [f"{self.names[s.var.name]}({self.value(s)})" for s in self.plain]
         return made + [f"{by}(own_{by})" for by in self.by.values()]
 
+    @property
+    def _channel(self) -> str:
+        return f"({self.neuron}) / a.inner % a.C"
+
     def gather(self, writer: Writer) -> None:
         """In the constructor: values of params with a shape."""
         for scalar, field in self.shaped(timed=False):
-            place = "(n + j) % (a.C * a.inner)" if "neuron" in scalar.shape else CHANNEL
+            place = f"({self.neuron}) % (a.C * a.inner)"
+            if "neuron" not in scalar.shape:
+                place = self._channel
             name = self.names[scalar.var.name]
             writer.line(f"for (int j = 0; j < V; ++j) {name}_of[j] = a.{field}[{place}];")
         if any("channel" in scalar.shape for scalar, _ in self.shaped(timed=True)):
-            writer.line(f"for (int j = 0; j < V; ++j) channel_of[j] = {CHANNEL};")
+            writer.line(f"for (int j = 0; j < V; ++j) channel_of[j] = {self._channel};")
 
     def read_shaped(self, writer: Writer) -> None:
         """In a step, for neuron j: the values as locals."""
@@ -187,9 +198,6 @@ class Members:
         for scalar, field in self.shaped(timed=True):
             place = "t * a.C + channel_of[j]" if "channel" in scalar.shape else "t"
             writer.line(f"const real {self.names[scalar.var.name]} = a.{field}[{place}];")
-
-
-CHANNEL = "(n + j) / a.inner % a.C"
 
 
 def conditions(

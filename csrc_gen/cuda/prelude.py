@@ -324,6 +324,45 @@ template <typename real> __device__ __forceinline__ real fast_sigmoid(real x) {
     return quotient(x >= real(0) ? real(1) : e, real(1) + e);
 }"""
 
+APART = """\
+// Four neurons of a thread that are 32 apart, a warp's 128 beside each other: `left` of them are there.
+template <typename io> __device__ __forceinline__ void load_apart(pack<io, 4>& moved, const io* p, int left) {
+    constexpr int SIZE = int(sizeof(io));
+    moved.zero();
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+        if (j >= left) continue;
+        pack<io, 1> one;
+        one.load(p + 32 * j);
+        if constexpr (SIZE == 2) moved.at(j / 2) |= one.at(0) << (j % 2 * 16);
+        else
+#pragma unroll
+            for (int c = 0; c < SIZE / 4; ++c) moved.at(j * SIZE / 4 + c) = one.at(c);
+    }
+}
+template <typename real> __device__ __forceinline__ void load_states_apart(real (&x)[4], const real* p, int left) {
+    pack<real, 4> moved;
+    load_apart(moved, p, left);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) x[j] = get(moved, j);
+}
+template <typename real> __device__ __forceinline__ void store_states_apart(const real (&x)[4], real* p, int left) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+        if (j < left) p[32 * j] = x[j];
+}
+// A warp's spikes as four words, the first lanes store one each; every lane must call it.
+__device__ __forceinline__ void store_bits(const bool (&s)[4], uint32_t* words, int left, int64_t first, int64_t end) {
+    const int lane = int(threadIdx.x) % 32;
+    uint32_t own = 0;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+        const uint32_t word = __ballot_sync(0xffffffffu, s[j] && j < left);
+        if (lane == j) own = word;
+    }
+    if (lane < 4 && first + lane < end) words[first + lane] = own;
+}"""
+
 BLOCK_SUM = """// The sum over a block's threads, in a fixed order; on thread 0. Every thread must call it.
 __device__ __forceinline__ double block_sum(double value, double* warps) {
 #pragma unroll

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neurodsl.csrc_gen.arguments import Argument
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
 from neurodsl.csrc_gen.cpp.layout import field_names
 from neurodsl.csrc_gen.cpp.unit import backward_kernels, expressions
 from neurodsl.csrc_gen.cuda import prelude
 from neurodsl.csrc_gen.cuda.backward import write_backward
+from neurodsl.csrc_gen.cuda.bits import NAME as BITS
+from neurodsl.csrc_gen.cuda.bits import NEURONS, CudaBits, gives_bits
 from neurodsl.csrc_gen.cuda.forward import CudaForward, forward_entries
 from neurodsl.csrc_gen.cuda.members import pointer_type
 from neurodsl.csrc_gen.cuda.reduce import BLOCKS_FOR, write_reduce
@@ -31,7 +35,9 @@ HEAD = """// Compile the source again instead of editing this file. Strict resul
 //
 // Arrays are [T, N], one row a time step, N neurons. A thread takes some neurons through all time steps; any grid of
 // blocks of 128 threads is right. Kernels ending in f32 and f64 compute in float and double; f16 and bf16 have arrays
-// [T, N] of two bytes and compute in float. -DNEURODSL_ONLY=f32 (f64, f16, bf16) compiles those of one type alone.
+// [T, N] of two bytes and compute in float. -DNEURODSL_ONLY=f32 (f64, f16, bf16) compiles those of one type alone, and
+// -DNEURODSL_PART=main (detached, bits) those of one kind: detached have the reset out of the gradient, bits give
+// spikes in bits.
 //
 // The equations are in the `thread` structs; each line of the source stands above what was made of it."""
 
@@ -41,6 +47,14 @@ ONLY = """#define NEURODSL_IS_f32 1
 #define NEURODSL_IS_bf16 4
 #define NEURODSL_JOIN_(a, b) a##b
 #define NEURODSL_JOIN(a, b) NEURODSL_JOIN_(a, b)
+#define NEURODSL_IS_main 1
+#define NEURODSL_IS_detached 2
+#define NEURODSL_IS_bits 3
+#ifdef NEURODSL_PART
+#define NEURODSL_WITH(part) (NEURODSL_JOIN(NEURODSL_IS_, NEURODSL_PART) == NEURODSL_IS_##part)
+#else
+#define NEURODSL_WITH(part) 1
+#endif
 #ifdef NEURODSL_ONLY
 #define NEURODSL_HAS(type) (NEURODSL_JOIN(NEURODSL_IS_, NEURODSL_ONLY) == NEURODSL_IS_##type)
 #else
@@ -80,6 +94,7 @@ def _source(unit: CompilationUnit) -> str:
     ]
     texts += [prelude.APPROXIMATE, prelude.BLOCK_SUM, BLOCKS_FOR]
     texts += [prelude.SHAPED_SUM] if shaped else []
+    texts += [prelude.APART] if any(gives_bits(plan) for plan in plans) else []
     texts += draw_texts(draws, prefix=device, std="")
     texts += function_texts(called, prefix=device, std="")
     for text in texts:
@@ -99,6 +114,10 @@ def _neuron(writer: Writer, plan: KernelPlan) -> None:
             forward.write(writer)
             struct = which.value
         calls.append((which.value, struct, arguments, forward.arguments))
+    if gives_bits(plan):
+        bits = CudaBits(plan)
+        bits.write(writer)
+        calls.append((BITS, BITS, bits.arguments, bits.arguments))
     for name, passes in backward_kernels(plan):
         arguments = write_backward(writer, plan, name, passes)
         calls.append((name, name, arguments, arguments))
@@ -106,14 +125,30 @@ def _neuron(writer: Writer, plan: KernelPlan) -> None:
     calls.append(("reduce", "reduce", arguments, arguments))
     writer.lines([f"}}  // namespace {space}", ""])
     for number in NUMBERS:
-        writer.lines([f"#if NEURODSL_HAS({number.suffix})", ""])
-        for name, struct, arguments, taken in calls:
-            _entry(writer, plan, number, (name, struct), (arguments, taken))
-        writer.lines([f"#endif  // {number.suffix}", ""])
+        for part in PARTS:
+            chosen = [call for call in calls if part_of(call[0]) == part]
+            if not chosen:
+                continue
+            writer.lines([f"#if NEURODSL_HAS({number.suffix}) && NEURODSL_WITH({part})", ""])
+            for name, struct, arguments, taken in chosen:
+                _entry(writer, plan, number, (name, struct), (arguments, taken))
+            writer.lines([f"#endif  // {number.suffix}, {part}", ""])
+
+
+PARTS = ("main", "detached", "bits")
+"""What may be compiled apart from the rest."""
+
+
+def part_of(name: str) -> str:
+    """The part that a kernel belongs to."""
+    return "detached" if name.endswith("_detached") else "bits" if name == BITS else "main"
 
 
 def schedule_of(plan: KernelPlan, name: str, number: Number) -> Schedule:
     """The layout of a kernel by its name."""
+    if name == BITS:
+        plain = forward_schedule(plan, number)
+        return replace(plain, neurons=NEURONS, resident=min(plain.resident, 4))
     if name.startswith("forward"):
         return forward_schedule(plan, number)
     return backward_schedule(plan, number)
@@ -134,7 +169,8 @@ def _entry(
     shown = ", ".join(_declared(a, spelt[a.name], number) for a in listed)
     values = ", ".join(spelt.get(a.name, "nullptr") for a in taken)
     space = f"{plan.prefix}_kernels"
-    layout = f"{schedule.neurons}" if name == "reduce" else f"{schedule.neurons}, {schedule.steps}"
+    layout = f"{schedule.neurons}, {schedule.steps}"
+    layout = {"reduce": f"{schedule.neurons}", BITS: f"{schedule.steps}"}.get(name, layout)
     resident = 1 if name == "reduce" else schedule.resident
     symbol = f"{plan.prefix}_{name}_{number.suffix}"
     bounds = f"__launch_bounds__({BLOCK}, {resident})"

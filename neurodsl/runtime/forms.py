@@ -31,11 +31,32 @@ def in_form(node: Any, inputs: tuple[Tensor, ...]) -> Any:
         )
     before = states_of(node)
     try:
-        made = _run(node, inputs)
+        made = _by_kernel(node, inputs) or _run(node, inputs)
     except ValueError:
         put_states(before)
         raise
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _by_kernel(node: Any, inputs: tuple[Tensor, ...]) -> list[Any] | None:
+    """Packed by the kernel itself, where it can: on a GPU, where neurons fill whole words."""
+    first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
+    if first is None or not first.is_cuda or node.step_mode != "m" or node.record:
+        return None
+    whole = first.dim() >= 2 and first.numel() and first[0].numel() % 32 == 0
+    if not whole or node.definition.feedbacks or not node._is_fused(first):
+        return None
+    if not node._kernels.gives_bits(first):
+        return None
+    node.__dict__["_in_bits"] = True
+    try:
+        words = _outputs(node, inputs)
+    finally:
+        del node.__dict__["_in_bits"]
+    packed = [
+        PackedSpikes(word.view(torch.uint8).reshape(-1), first.shape, first.dtype) for word in words
+    ]
+    return packed if node.spikes == "bits" else [one.unpack(torch.uint8) for one in packed]
 
 
 def _run(node: Any, inputs: tuple[Tensor, ...]) -> list[Any]:

@@ -12,7 +12,7 @@ from neurodsl.runtime import autograd, custom_ops, native
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
-from neurodsl.runtime.launch import Plan, When
+from neurodsl.runtime.launch import Plan, When, counts_of
 from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import plain
 from neurodsl.runtime.stencil import StencilPlan, run_stencil
@@ -41,6 +41,8 @@ class Call:
     when: When
     record: tuple[str, ...]
     detached: bool
+    bits: bool = False
+    """Whether outputs are wanted as bits, words of 32 neurons `[T, neurons / 32]`."""
 
 
 class Fused:
@@ -90,6 +92,8 @@ class Fused:
     def run(self, call: Call) -> Results:
         """Run the kernels of all time steps."""
         names, given, numbers = self._arguments(call)
+        if call.bits:
+            return self._in_bits(call, names, given, numbers)
         keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
         first = call.inputs[0]
         if torch.compiler.is_compiling():
@@ -103,6 +107,34 @@ class Fused:
             tensors = self._filled(first, given, numbers)
             results = autograd.run(plan, numbers, call.when, tensors, keep)
         return self._split(results)
+
+    def gives_bits(self, x: Tensor) -> bool:
+        """Whether there is a kernel that gives spikes in bits for inputs like `x`."""
+        if not x.is_cuda or torch.compiler.is_compiling() or self.problem(x.device):
+            return False
+        setup = custom_ops.setup_of(self.setup_text((), 0, (), False))
+        return self._kernels.bits(setup, x.dtype, x.device) is not None
+
+    def _in_bits(
+        self,
+        call: Call,
+        names: Names,
+        given: tuple[Tensor | None, ...],
+        numbers: tuple[float, ...],
+    ) -> Results:
+        first = call.inputs[0]
+        setup = custom_ops.setup_of(self.setup_text(*names))
+        launch = self._kernels.bits(setup, first.dtype, first.device)
+        assert launch is not None
+        tensors = [t.contiguous() for t in self._filled(first, given, numbers)]
+        words = (first.shape[0], (first[0].numel() + 31) // 32)
+        device, kept = first.device, state_dtype(first.dtype)
+        outputs = [
+            torch.empty(words, dtype=torch.int32, device=device) for _ in self._definition.written
+        ]
+        finals = [torch.empty(first.shape[1:], dtype=kept, device=device) for _ in call.states]
+        launch([*tensors, *outputs, *finals], numbers, counts_of(first, call.when))
+        return tuple(outputs), tuple(finals), ()
 
     def _filled(
         self, x: Tensor, given: tuple[Tensor | None, ...], numbers: tuple[float, ...]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from neurodsl.runtime.cuda import cuda_library
-from neurodsl.runtime.launch import AnyKernel, Plan, Saved, Setup, make_plan, saved_of
+from neurodsl.runtime.launch import AnyKernel, Launch, Plan, Saved, Setup, make_plan, saved_of
 from neurodsl.runtime.manifest import Manifest
 from neurodsl.runtime.stencil import StencilPlan, make_stencil_plan
 
@@ -98,6 +98,7 @@ class Kernels:
     def __init__(self, manifest: Manifest, neuron: str) -> None:
         self._manifest, self._neuron = manifest, neuron
         self._plans: dict[Key, Plan] = {}
+        self._bits: dict[Key, Launch] = {}
         self._loaded = False
 
     @property
@@ -193,7 +194,21 @@ class Kernels:
         if detached and "variants" in neuron:
             entries = neuron["variants"][0]["kernels"]
         wanted = (target, which, dtype)
-        return [e for e in entries if (e["target"], e["pass"], e["dtype"]) == wanted]
+        found = [e for e in entries if (e["target"], e["pass"], e["dtype"]) == wanted]
+        return [e for e in found if "spikes" not in e]
+
+    def bits(self, setup: Setup, dtype: torch.dtype, device: torch.device) -> Launch | None:
+        """The forward pass that gives bits, words of 32 spikes `[T, ceil(N / 32)]`; None if there is none."""
+        name = str(dtype).removeprefix("torch.")
+        entries: list[dict[str, Any]] = self._manifest["neurons"][self._neuron]["kernels"]
+        found = [e for e in entries if e.get("spikes") == "bits" and e["dtype"] == name]
+        if device.type != "cuda" or not found:
+            return None
+        key = (setup, dtype, device)
+        if key not in self._bits:
+            kernel = cuda_library(self._manifest, device).kernel(found)
+            self._bits[key] = Launch(kernel, [*setup.given, *setup.results], setup.scalars)
+        return self._bits[key]
 
     def library(self) -> Any:
         """The CPU library of the module, from beside it or built in the cache."""

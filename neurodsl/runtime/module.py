@@ -212,7 +212,7 @@ class Neuron(WithParams):
             outputs, finals, recorded = self._advance(inputs, begin, values, when)
         outputs = outputs[: len(self.definition.outputs)]
         if dtype is not outer:
-            outputs = tuple(y.to(outer) for y in outputs)
+            outputs = tuple(y.to(outer) if y.is_floating_point() else y for y in outputs)
             recorded = tuple(y.to(dtype) for y in recorded)
         return outputs, finals, recorded
 
@@ -312,7 +312,8 @@ class Neuron(WithParams):
         return self._kernels.run(self._call(inputs, states, values, when))
 
     def _call(self, inputs: Any, states: Any, values: Any, when: When) -> Call:
-        return Call(inputs, states, values, self.dt, when, self.record, self.detach_reset)
+        bits = bool(self.__dict__.get("_in_bits"))
+        return Call(inputs, states, values, self.dt, when, self.record, self.detach_reset, bits)
 
     # --- copies and texts ---
 

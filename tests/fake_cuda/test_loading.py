@@ -86,7 +86,8 @@ def test_without_a_file_beside_it_the_text_is_compiled_for_the_dtype(
     generated = generate("LIF")
     source = (generated.folder / "lif.cu").read_text()
     for name in ("f32", "f64"):
-        flags = [*generated.manifest["flags"]["nvcc"], f"-DNEURODSL_ONLY={name}"]
+        only = [f"-DNEURODSL_ONLY={name}", "-DNEURODSL_PART=main"]
+        flags = [*generated.manifest["flags"]["nvcc"], *only]
         if compiler == "NVRTC":
             image = image_by_nvrtc(nvrtc(), source, flags, "sm_90", stem="lif")
         else:
@@ -94,6 +95,8 @@ def test_without_a_file_beside_it_the_text_is_compiled_for_the_dtype(
             image = cubin(source, flags, "sm_90", stem="lif")
         content = image.read_bytes()
         assert f"lif_backward_{name}".encode() in content
+        assert b"lif_backward_detached" not in content
+        assert b"lif_forward_bits" not in content
         fake.register(content, generated.shim, capability=90)
     node = generated.module().LIF(backend="fused")
     for dtype in (torch.float32, torch.float64):

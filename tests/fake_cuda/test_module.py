@@ -9,6 +9,7 @@ import pytest
 import torch
 from fake_cuda.faked import FakeCuda, on_gpu, plain
 
+from neurodsl.memory.bits import PackedSpikes
 from neurodsl.runtime.cuda.reductions import _Choice
 
 
@@ -202,3 +203,23 @@ def test_two_bytes_without_kernels_for_them_are_converted(
     output = node(on_gpu(torch.rand(4, 9).half()))
     assert output.dtype is torch.float16
     assert fake.kernels() == ["lif_forward_f32"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(("neurons", "kernel"), [(96, True), (61, False)])
+def test_spikes_in_bits_come_from_a_kernel_where_neurons_fill_words(
+    dtype: torch.dtype, neurons: int, kernel: bool, loaded: Callable[..., Any], fake: FakeCuda
+) -> None:
+    module = loaded("LIF")
+    torch.manual_seed(0)
+    x = (torch.rand(6, 1, neurons) * 3).to(dtype)
+    found = []
+    for move in (lambda t: t, on_gpu):
+        node = module.LIF(backend="fused", spikes="bits")
+        with torch.no_grad():
+            packed = node(move(x)), node(move(x))
+        bits = [PackedSpikes(plain(one.bits), one.shape, one.dtype).unpack() for one in packed]
+        found.append([*bits, plain(node.v)])
+    for cpu, gpu in zip(*found, strict=True):
+        assert torch.equal(cpu, gpu)
+    assert any("forward_bits" in name for name in fake.kernels()) is kernel

@@ -21,6 +21,19 @@ from neurodsl.runtime.manifest import Manifest
 SUFFIXES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
 """What the kernels of a dtype end in; `-DNEURODSL_ONLY=f32` compiles those alone."""
 
+PARTS = ("main", "detached", "bits")
+"""What of a dtype's kernels is compiled alone by `-DNEURODSL_PART=main`."""
+
+Wanted = tuple[str, str]
+"""A dtype and a part."""
+
+
+def part_of(symbol: str) -> str:
+    """The part that a kernel belongs to."""
+    if "_backward_detached_" in symbol:
+        return "detached"
+    return "bits" if "_forward_bits_" in symbol else "main"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -36,25 +49,27 @@ class CudaLibrary:
 
     def __init__(self, manifest: Manifest, context: Context, device: torch.device) -> None:
         self._manifest, self._context, self.device = manifest, context, device
-        self._modules: dict[str, Any] = {}
+        self._modules: dict[Wanted, Any] = {}
         self._lock = threading.Lock()
 
     def kernel(self, entries: Sequence[Entry], reduces: Sequence[Entry] = ()) -> CudaKernel:
         """A pass, from its entries in the manifest, and those of what adds up its partial sums."""
         return CudaKernel(self, entries, reduces)
 
-    def load(self, dtype: str = "float32") -> Any:
-        """The driver's module with the kernels of a dtype.
+    def load(self, dtype: str = "float32", part: str = "main") -> Any:
+        """The driver's module with the kernels of a dtype and part.
 
         Raises:
             ToolchainError: there is no image for this device and none can be made.
             CudaError: the driver refused what should run there.
         """
         with self._lock:
-            if dtype not in self._modules:
-                module, whole = _module(self._manifest, self._context, dtype)
-                self._modules |= dict.fromkeys(SUFFIXES if whole else (dtype,), module)
-            return self._modules[dtype]
+            wanted = (dtype, part)
+            if wanted not in self._modules:
+                module, whole = _module(self._manifest, self._context, wanted)
+                every = [(name, each) for name in SUFFIXES for each in PARTS]
+                self._modules |= dict.fromkeys(every if whole else [wanted], module)
+            return self._modules[wanted]
 
     def function(self, symbol: str, dtype: str) -> int:
         """A kernel.
@@ -62,7 +77,7 @@ class CudaLibrary:
         Raises:
             CudaError: the image has none of this name.
         """
-        return self._context.function(self.load(dtype), symbol)
+        return self._context.function(self.load(dtype, part_of(symbol)), symbol)
 
     def launch(
         self, function: int, grid: int, block: int, shared_bytes: int, arguments: Any
@@ -91,11 +106,11 @@ def cuda_library(manifest: Manifest, device: torch.device) -> CudaLibrary:
         return _libraries[key]
 
 
-def _module(manifest: Manifest, where: Context, dtype: str) -> tuple[Any, bool]:
+def _module(manifest: Manifest, where: Context, wanted: Wanted) -> tuple[Any, bool]:
     """The first image that the driver takes for this device, and whether it has the kernels of all dtypes."""
     capability, problems = where.capability, []
     remedy = ""
-    for image in images(manifest, capability, dtype):
+    for image in images(manifest, capability, wanted):
         try:
             return where.module(image.content()), image.whole
         except ToolchainError as error:
@@ -113,7 +128,7 @@ def _module(manifest: Manifest, where: Context, dtype: str) -> tuple[Any, bool]:
     )
 
 
-def images(manifest: Manifest, capability: tuple[int, int], dtype: str) -> Iterator[Image]:
+def images(manifest: Manifest, capability: tuple[int, int], wanted: Wanted) -> Iterator[Image]:
     """What could run on a device, in the order in which it is tried."""
     beside = manifest.sibling(".fatbin")
     if beside.exists():
@@ -122,14 +137,14 @@ def images(manifest: Manifest, capability: tuple[int, int], dtype: str) -> Itera
     if cubin is not None:
         yield Image(str(cubin), cubin.read_bytes, True)
     for name, make in (("NVRTC", _by_nvrtc), ("nvcc", _by_nvcc)):
-        yield Image(name, partial(_made, make, manifest, capability, dtype), False)
+        yield Image(name, partial(_made, make, manifest, capability, wanted), False)
 
 
-Maker = Callable[[Manifest, tuple[int, int], str], Path]
+Maker = Callable[[Manifest, tuple[int, int], Wanted], Path]
 
 
-def _made(make: Maker, manifest: Manifest, capability: tuple[int, int], dtype: str) -> bytes:
-    return make(manifest, capability, dtype).read_bytes()
+def _made(make: Maker, manifest: Manifest, capability: tuple[int, int], wanted: Wanted) -> bytes:
+    return make(manifest, capability, wanted).read_bytes()
 
 
 def cubin_beside(manifest: Manifest, capability: tuple[int, int]) -> Path | None:
@@ -142,7 +157,7 @@ def cubin_beside(manifest: Manifest, capability: tuple[int, int]) -> Path | None
     return None
 
 
-def _by_nvrtc(manifest: Manifest, capability: tuple[int, int], dtype: str) -> Path:
+def _by_nvrtc(manifest: Manifest, capability: tuple[int, int], wanted: Wanted) -> Path:
     from neurodsl.build.gpu_images import image_by_nvrtc, suitable
     from neurodsl.build.nvrtc import find_nvrtc
     from neurodsl.build.toolchain import NVRTC_REMEDY
@@ -157,18 +172,20 @@ def _by_nvrtc(manifest: Manifest, capability: tuple[int, int], dtype: str) -> Pa
             f"version {nvrtc.version_text} makes nothing for GPUs before sm_{oldest}",
             "install an older CUDA toolkit",
         )
-    source, flags, stem = _text(manifest, dtype)
+    source, flags, stem = _text(manifest, wanted)
     return image_by_nvrtc(nvrtc, source, flags, arch, stem=stem)
 
 
-def _by_nvcc(manifest: Manifest, capability: tuple[int, int], dtype: str) -> Path:
+def _by_nvcc(manifest: Manifest, capability: tuple[int, int], wanted: Wanted) -> Path:
     from neurodsl.build import cubin
 
-    source, flags, stem = _text(manifest, dtype)
+    source, flags, stem = _text(manifest, wanted)
     return cubin(source, flags, f"sm_{capability[0]}{capability[1]}", stem=stem)
 
 
-def _text(manifest: Manifest, dtype: str) -> tuple[str, list[str], str]:
+def _text(manifest: Manifest, wanted: Wanted) -> tuple[str, list[str], str]:
     source = manifest.sibling(".cu").read_text(encoding="utf-8")
-    flags = [*manifest["flags"]["nvcc"], f"-DNEURODSL_ONLY={SUFFIXES[dtype]}"]
+    dtype, part = wanted
+    only = [f"-DNEURODSL_ONLY={SUFFIXES[dtype]}", f"-DNEURODSL_PART={part}"]
+    flags = [*manifest["flags"]["nvcc"], *only]
     return source, flags, re.sub(r"\W", "_", manifest.stem)
