@@ -26,7 +26,7 @@ from neurodsl.files import disk_loader
 from neurodsl.library import find, names
 from neurodsl.options import Options
 from neurodsl.runtime.arithmetic import evaluate
-from neurodsl.tools.roofline.kernels import PASSES, SUFFIXES, Neuron
+from neurodsl.tools.roofline.kernels import PASSES, SUFFIXES, Neuron, selection
 from neurodsl.tools.roofline.traffic import STEPS, is_moved
 from ptxsim import Buffer, Machine, Module, Stats, load_ptx
 from ptxsim.buffers import SECTOR
@@ -51,7 +51,7 @@ def neuron_of(name: str) -> Neuron:
 def module_of(name: str, dtype: str) -> Module:
     """The kernels of a neuron for a dtype, as PTX."""
     neuron = neuron_of(name)
-    flags = [*neuron.flags, f"-DNEURODSL_ONLY={SUFFIXES[dtype]}"]
+    flags = [*neuron.flags, *selection(dtype)]
     nvrtc = find_nvrtc()
     assert nvrtc is not None, "NVRTC is missing: pip install nvidia-cuda-nvrtc"
     return load_ptx(image_by_nvrtc(nvrtc, neuron.source, flags, "compute_80").read_text())

@@ -140,6 +140,12 @@ def test_a_kernel_that_computes_more_than_it_moves() -> None:
     assert found.share == pytest.approx((8 / 64) / (40 / 16 / 4))
 
 
+def test_a_kernel_that_only_stores_waits_for_nothing() -> None:
+    (loop,) = loops(made_up(STORE, STORE, "@P0 BRA 0x0", "EXIT"))
+    found = estimate(loop, 4, SMALL, elements=8)
+    assert (found.limit, found.share, found.threads_needed) == ("DRAM", 1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("which", "dtype", "bytes_of_a_neuron"),
     [

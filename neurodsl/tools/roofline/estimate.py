@@ -57,7 +57,8 @@ class Estimate:
     @property
     def share(self) -> float:
         """The share of DRAM's bandwidth that can be reached, at most."""
-        return min(1.0, self.headroom, self.bytes_in_flight / self.bytes_needed)
+        waiting = self.bytes_in_flight / self.bytes_needed if self.bytes_needed else 1.0
+        return min(1.0, self.headroom, waiting)
 
     @property
     def limit(self) -> str:
@@ -120,9 +121,7 @@ def estimate(
     needed = gpu.bytes_in_flight_needed * loaded / moved
     held: float = resident_threads(gpu, registers, block)
     memory = bytes_per_element / gpu.bytes_a_clock
-    enough = math.inf
-    if in_flight:
-        enough = needed / in_flight * min(1.0, memory * elements / compute)
+    enough = needed / in_flight * min(1.0, memory * elements / compute) if loaded else 0.0
     return Estimate(
         instructions=len(loop.body) / elements,
         compute=compute / elements,

@@ -70,11 +70,10 @@ class Neuron:
         self._plan = next(plan for model, plan in compilation.unit.neurons if model.name == name)
 
     def entry(self, which: str, dtype: str) -> dict[str, Any] | None:
-        """The manifest's entry of a pass; None if the neuron has none, as where nothing is saved for backward."""
-        wanted = ("cuda", which, dtype)
+        """The manifest's entry of a pass for spikes as numbers; None if there is none, as where nothing is saved."""
+        wanted = {"target": "cuda", "pass": which, "dtype": dtype, "spikes": None, "requires": None}
         kernels = self.described["kernels"]
-        keys = ("target", "pass", "dtype")
-        return next((k for k in kernels if tuple(k[key] for key in keys) == wanted), None)
+        return next((k for k in kernels if {key: k.get(key) for key in wanted} == wanted), None)
 
     @cached_property
     def _simple(self) -> Any:
@@ -99,7 +98,7 @@ class Neuron:
             BuildError: the compiler refused the text.
         """
         need_tools()
-        image = _compiled(self.source, [*self.flags, f"-DNEURODSL_ONLY={SUFFIXES[dtype]}"], arch)
+        image = _compiled(self.source, [*self.flags, *selection(dtype)], arch)
         codes, used = functions(machine_code(image)), resources(image)
         found = []
         for which in PASSES:
@@ -119,6 +118,11 @@ class Neuron:
             )
             found.append(made)
         return found
+
+
+def selection(dtype: str) -> list[str]:
+    """The flags that compile only what is looked at: kernels of one dtype, with the reset in the gradient."""
+    return [f"-DNEURODSL_ONLY={SUFFIXES[dtype]}", "-DNEURODSL_PART=main"]
 
 
 def compiler_name() -> str:
