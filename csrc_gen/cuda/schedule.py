@@ -63,7 +63,9 @@ def forward_schedule(plan: KernelPlan, number: Number) -> Schedule:
         steps //= 2
     size = 2 if number.real == "double" else 1
     held = size * neurons * (len(plan.states) + steps * inputs + 2) + len(plan.scalars)
-    return Schedule(neurons, steps, 8 if held <= 34 and work < 60 else 4 if work < 300 else 2)
+    if number.real == "float" and held <= 34 and work < 60:
+        return Schedule(neurons, steps, 8)
+    return Schedule(neurons, steps, 4 if work < 300 else 2)
 
 
 def segment_steps(plan: KernelPlan) -> int:
