@@ -1,0 +1,1 @@
+"""What nvcc made of the library's kernels is executed, in `ptxsim`, and compared with eager PyTorch."""

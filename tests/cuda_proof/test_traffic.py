@@ -1,0 +1,46 @@
+"""At 16 time steps the kernels move what they must and no more, 16 bytes an access."""
+
+from __future__ import annotations
+
+import pytest
+
+from cuda_proof.neurons import SUFFIXES, subject
+from cuda_proof.traffic import measure
+from neurodsl.library import names
+
+EVERY_RUN = (
+    "LIF",
+    "SoftLIF",
+    "PLIF",
+    "CUBALIF",
+    "ILIF",
+    "STBIF",
+    "GatedLIF",
+    "LSNN",
+    "HodgkinHuxley",
+    "CubaLI",
+)
+"""The others by the marker `full`."""
+
+NEURONS = [n if n in EVERY_RUN else pytest.param(n, marks=pytest.mark.full) for n in names()]
+DTYPES = [d if d == "float32" else pytest.param(d, marks=pytest.mark.full) for d in SUFFIXES]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("which", ["forward", "forward_train"])
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_forward_moves_every_array_once(neuron: str, which: str, dtype: str) -> None:
+    found = measure(neuron, which, dtype)
+    assert found.cached == 1.0
+    assert round(found.uncached, 2) == 1.0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("which", ["plain", "full", "detached"])
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_backward_moves_every_array_once(neuron: str, which: str, dtype: str) -> None:
+    if which == "detached" and subject(neuron).entry("backward_detached", dtype) is None:
+        pytest.skip("its reset cannot be detached")
+    found = measure(neuron, which, dtype)
+    assert found.cached <= 1.02
+    assert found.uncached <= 1.02
