@@ -76,7 +76,9 @@ def _answers(rows: Sequence[Row]) -> list[str]:
 
 def _worst(rows: Sequence[Row]) -> str:
     worst = max(rows, key=lambda row: row.ratio or math.inf)
-    return f"{worst.ratio:.3f} ({worst.neuron})" if worst.ratio else "not counted"
+    if worst.ratio is None:
+        return f"not counted ({worst.neuron})"
+    return f"{worst.ratio:.3f}" + (f" ({worst.neuron})" if worst.ratio > 1.0005 else "")
 
 
 def narrower(rows: Iterable[Row], width: int) -> str:

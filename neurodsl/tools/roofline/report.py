@@ -237,8 +237,8 @@ def _stacks(rows: Iterable[Row]) -> str:
 
 
 def _share(row: Row) -> str:
-    why = "" if row.limits.limit == "DRAM" else f" {row.limits.limit}"
-    return f"{row.limits.share:.0%}{why}"
+    shown = f"{row.limits.share:.0%}"
+    return shown if shown == "100%" else f"{shown} {row.limits.limit}"
 
 
 def _expected(row: Row) -> list[str]:
