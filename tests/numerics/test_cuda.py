@@ -78,7 +78,7 @@ def compiled(neuron: str, save: str, folder: Path) -> tuple[str, dict[str, Any],
 BY_NVCC = ("LIF", "Izhikevich", "GatedLIF", "STBIF")
 """Neurons that nvcc compiles in every run; the others by the marker `full`."""
 
-SPILLING = ("HodgkinHuxley",)
+SPILLING = ("HodgkinHuxley", "ConductanceLIF", "KLIF", "TernaryIF", "TernaryLIF")
 """Neurons whose float64 kernels need more than the registers that a thread has."""
 
 
