@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--merge", type=Path, nargs="+", default=(), metavar="FILE",
         help="take figures that --json has written; measure only if --network or --steps is given")  # fmt: skip
     parser.add_argument("--cost", action="store_true",
-        help="instead: what the block costs where there are no spikes, and what packing and unpacking cost")  # fmt: skip
+        help="instead: what the block costs where nothing is a spike, and what packing and unpacking cost")  # fmt: skip
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.child:
