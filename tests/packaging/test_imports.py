@@ -167,7 +167,9 @@ def test_generated_modules_need_no_compiler_stage(tmp_path: Path) -> None:
         "assert node(torch.ones(4, 2, 3)).shape == (4, 2, 3)\n"
     )
     bare = {**os.environ, "PATH": "", "CXX": "no-such-compiler"}
-    bare.pop("NEURODSL_NATIVE", None)  # 1 would ask for the call path in C++, which wants a compiler
+    bare.pop(
+        "NEURODSL_NATIVE", None
+    )  # 1 would ask for the call path in C++, which wants a compiler
     for program, environment in ((compile, dict(os.environ)), (run, bare)):
         done = subprocess.run(
             [sys.executable, "-c", program],
