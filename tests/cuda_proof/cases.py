@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from functools import lru_cache
-from itertools import product
+from functools import lru_cache, partial
+from itertools import combinations, product
 
 from cuda_proof.compiling import ARCHITECTURES
 from cuda_proof.neurons import SUFFIXES, subject
@@ -24,7 +24,7 @@ FACTORS = {
     "steps": (0, 1, 3, 4, 6, 8, 9, 19),
     "neurons": (1, 33, 256, 258, 640, 641),
     "grid": (None, 1, 2),
-    "aligned": (True, False),
+    "aligned": (True, False, "one not"),
     "data": ("random", "threshold", "nonfinite", "other params", "other arms"),
     "optional": ("usual", "given", "some"),
     "kept": (True, False),
@@ -32,13 +32,19 @@ FACTORS = {
 }
 
 
+ALIGNMENTS = {True: "", False: "misaligned"}
+"""What a case's name says of them."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One launch.
 
     grid: blocks; None: what the manifest says.
-    aligned: whether arrays begin where vectors may, or an element after that.
-    optional: which pointers that may be null are given: all but recordings, all, or some, chosen at random.
+    aligned: whether arrays begin where vectors may, or an element after that; a name: all but this array;
+        `one not`: all but one, chosen at random.
+    optional: which pointers that may be null are given: all but recordings (usual), all, some, chosen at
+        random, or all but recordings and the one named (`without grad_x`).
     kept: whether a backward pass has the states that forward_train kept.
     noise: whether approximate instructions err as much as they may.
     """
@@ -50,7 +56,7 @@ class Case:
     steps: int
     neurons: int
     grid: int | None
-    aligned: bool
+    aligned: bool | str
     data: str
     optional: str
     kept: bool
@@ -60,7 +66,7 @@ class Case:
         grid = "manifest" if self.grid is None else self.grid
         words = [self.neuron, self.which, SUFFIXES[self.dtype], f"sm{self.architecture}"]
         words += [f"T{self.steps}", f"N{self.neurons}", f"grid-{grid}"]
-        words += [self.data.replace(" ", "-"), "" if self.aligned else "misaligned"]
+        words += [self.data.replace(" ", "-"), ALIGNMENTS.get(self.aligned, "one-misaligned")]
         words += ["" if self.optional == "usual" else self.optional, "" if self.kept else "unkept"]
         return "-".join(word for word in [*words, "noise" if self.noise else ""] if word)
 
@@ -96,12 +102,25 @@ def compiled_for(neuron: str, dtype: str) -> int:
     return ARCHITECTURES[place % len(ARCHITECTURES)]
 
 
-def _selected(row: Row) -> bool:
+def dtypes_of(neuron: str, *, all_of_them: bool) -> tuple[str, ...]:
+    """The dtypes in which a neuron is selected: all, or two of the four."""
+    pairs = tuple(combinations(SUFFIXES, 2))
+    place = FACTORS["neuron"].index(neuron)
+    return tuple(SUFFIXES) if all_of_them else pairs[place % len(pairs)]
+
+
+def _selected(row: Row, *, all_of_them: bool) -> bool:
     if not possible(row):
         return False
-    if "architecture" not in row or "neuron" not in row:
+    if "neuron" not in row:
         return True
-    kinds = [row["dtype"]] if "dtype" in row else list(SUFFIXES)
+    kinds = [
+        kind
+        for kind in dtypes_of(row["neuron"], all_of_them=all_of_them)
+        if row.get("dtype", kind) == kind
+    ]
+    if "architecture" not in row:
+        return bool(kinds)
     return any(compiled_for(row["neuron"], kind) == row["architecture"] for kind in kinds)
 
 
@@ -123,12 +142,17 @@ def _packed() -> Iterator[Case]:
         yield Case(neuron, which, dtype, *at, data, "usual", True, noise)
 
 
-@lru_cache(maxsize=1)
-def selection() -> list[Case]:
-    """The covering selection, in an order in which what was compiled is used at once."""
-    cases = [*(Case(**row) for row in covering(FACTORS, _selected)), *_packed()]
+@lru_cache(maxsize=2)
+def selection(*, all_of_them: bool = False) -> list[Case]:
+    """The covering selection, in an order in which what was compiled is used at once.
+
+    all_of_them: whether every neuron is taken in every dtype, not in two of them.
+    """
+    allowed = partial(_selected, all_of_them=all_of_them)
+    cases = [Case(**row) for row in covering(FACTORS, allowed)]
     places = {name: place for place, name in enumerate(FACTORS["neuron"])}
-    return sorted(cases, key=lambda c: (places[c.neuron], c.dtype, c.architecture, c.seed))
+    cases += [c for c in _packed() if c.dtype in dtypes_of(c.neuron, all_of_them=all_of_them)]
+    return sorted(cases, key=lambda c: (places[c.neuron], c.dtype, c.architecture, c.part, c.seed))
 
 
 def everything(neuron: str, dtype: str, architecture: int) -> Iterator[Case]:

@@ -7,9 +7,10 @@ import os
 import pytest
 
 from cuda_proof.checking import EXECUTED
+from cuda_proof.faults import FOUND
 
 SHARD = os.environ.get("NEURODSL_PROOF_SHARD", "0/1")
-"""`i/n`: of the tests of the product take those whose place is i modulo n."""
+"""`i/n`, i from 0: of the tests that are marked so take the part i of n parts."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,19 +22,27 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     place, count = map(int, SHARD.split("/"))
     product = [item for item in items if item.get_closest_marker("sharded")]
-    left = {item for at, item in enumerate(product) if at % count != place}
+    first, end = len(product) * place // count, len(product) * (place + 1) // count
+    left = {*product[:first], *product[end:]}
     if left:
         config.hook.pytest_deselected(items=list(left))
         items[:] = [item for item in items if item not in left]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    counts = EXECUTED
-    if counts["launches"]:
-        kernels = sum(key.startswith("kernels: ") for key in counts)
-        kinds = ", ".join(f"{n} {k[3:]}" for k, n in sorted(counts.items()) if k[:3] == "of ")
+    line = terminalreporter.write_line
+    if EXECUTED["launches"]:
+        kernels = sum(key.startswith("kernels: ") for key in EXECUTED)
+        kinds = ", ".join(f"{n} {k[3:]}" for k, n in sorted(EXECUTED.items()) if k[:3] == "of ")
         terminalreporter.write_sep("-", "CUDA kernels executed")
-        terminalreporter.write_line(
-            f"{counts['launches']} launches ({kinds}) of {kernels} kernels "
+        line(
+            f"{EXECUTED['launches']} launches ({kinds}) of {kernels} kernels "
             "(neuron, pass, dtype, architecture): all equal to the reference"
         )
+    if FOUND:
+        terminalreporter.write_sep("-", "faults planted in CUDA kernels")
+        found = sum(fault.found for fault in FOUND)
+        line(f"{found} of {len(FOUND)} found ({found / len(FOUND):.1%})")
+        for fault in FOUND:
+            if not fault.found:
+                line(f"  not found: {fault.what}: {fault.reason}")

@@ -55,7 +55,7 @@ def given_for(case: Case) -> Given:
 
 def _input(case: Case, random: np.random.Generator) -> Array:
     shape = (case.steps, case.neurons)
-    if case.data == "threshold":
+    if case.data.startswith("threshold"):
         return random.choice([-1.0, 0.0, 1.0, 2.0], shape)
     drawn = random.standard_normal(shape) * 0.8 + 0.4
     if case.data == "nonfinite" and case.steps:
@@ -65,7 +65,7 @@ def _input(case: Case, random: np.random.Generator) -> Array:
 
 
 def _state(case: Case, random: np.random.Generator, start: Any) -> Array:
-    if case.data == "threshold":
+    if case.data.startswith("threshold"):
         return random.choice([0.0, 0.5, 1.0], case.neurons)
     start = float(np.asarray(start))
     scale = 0.3 if start == 0 else 0.05 * abs(start)
@@ -73,20 +73,20 @@ def _state(case: Case, random: np.random.Generator, start: Any) -> Array:
 
 
 def _params(case: Case, of: Subject, random: np.random.Generator) -> dict[str, Any]:
-    """The defaults; or others: no powers of two, nothing that is 0, and for `other arms` each boolean the other one.
+    """The defaults; or others, no powers of two, nothing that is 0; with `arms` each boolean the other one.
 
-    Of `far params`, too, `tau` is where a product with the reciprocal is no longer corrected, but a division done.
+    With `far`, `tau` is where a product with the reciprocal is no longer corrected, but a division done.
     """
     made: dict[str, Any] = {}
     kind = computed_in(case.dtype)
     for param in of.described["params"]:
         value = param["default"]
         if isinstance(value, bool):
-            made[param["name"]] = value != (case.data == "other arms")
+            made[param["name"]] = value != ("arms" in case.data)
             continue
-        if case.data in ("other params", "other arms", "far params"):
+        if not case.data.startswith(("random", "threshold", "nonfinite")):
             value = _other(float(value), param.get("interval", ""))
-        if case.data == "far params" and param["name"] == "tau":
+        if case.data.startswith("far") and param["name"] == "tau":
             value = 20001.0
         if param["shape"] == "[time]":
             drawn = random.standard_normal(case.steps) * 0.3

@@ -57,7 +57,7 @@ def launch(
     size: tuple[int, int],
     *,
     grid: int | None = None,
-    aligned: bool = True,
+    aligned: bool | str = True,
     noise: bool = False,
     races: bool = True,
 ) -> Launched:
@@ -69,7 +69,7 @@ def launch(
         values: arrays, numbers and WRITTEN, by key; what is missing is null or 0.
         size: T and N.
         grid: blocks, if not those of the manifest.
-        aligned: whether arrays begin where vectors may, else an element after that.
+        aligned: whether arrays begin where vectors may, else an element after that; a name: all but this array.
         noise: whether approximate instructions err.
         races: whether data races are looked for.
     """
@@ -85,7 +85,13 @@ def launch(
             given.append(0 if value is None else value)
             continue
         if value is not None:
-            buffers[key] = _buffer(machine, argument, value, {**sizes, "blocks": blocks}, aligned)
+            buffers[key] = _buffer(
+                machine,
+                argument,
+                value,
+                {**sizes, "blocks": blocks},
+                aligned not in (False, argument["name"]),
+            )
         given.append(buffers.get(key))
     stats = machine.launch(entry["symbol"], blocks, entry["block"], given) if blocks else None
     assert stats is not None

@@ -12,21 +12,25 @@ from ptxsim.mutation import mutants
 from cuda_proof.cases import Case
 from cuda_proof.checking import compare
 from cuda_proof.compiling import ptx_of
-from cuda_proof.faults import BACKWARD_FAULTS, FORWARD_FAULTS, TWO_STATES, Planted
+from cuda_proof.faults import BACKWARD_FAULTS, FORWARD_FAULTS, FOUND, TWO_STATES, Outcome, Planted
 from cuda_proof.neurons import subject
+from cuda_proof.reduction import check_reduction
 from cuda_proof.traffic import measure
 
 ARCHITECTURE = 80
-FOUND: list[tuple[str, bool]] = []
-"""Each fault, and whether it was found."""
-
 SHAPES = [
     # T, N, grid, aligned, data, optional, kept
     (19, 640, 1, True, "random", "usual", True),
     (9, 641, 1, True, "threshold", "some", True),
     (19, 640, 1, True, "threshold", "usual", True),
-    (11, 640, 1, True, "other params", "usual", True),
-    (11, 640, 1, True, "other arms", "usual", True),
+    (15, 640, 1, True, "other params", "usual", True),
+    (15, 640, 1, True, "other arms", "usual", True),
+    (19, 640, 1, True, "random", "given", True),
+    (19, 640, 1, True, "random", "usual", False),
+    (3, 640, 1, True, "random", "without grad_x", True),
+    (3, 640, 1, True, "random", "without grad_s", True),
+    (3, 640, 1, "v_0", "random", "usual", True),
+    (9, 640, 1, "v_every_8", "random", "usual", True),
     (8, 640, 1, True, "other params", "some", False),
     (19, 640, 1, True, "other arms", "some", False),
     (9, 640, 2, False, "random", "given", False),
@@ -39,14 +43,12 @@ SHAPES = [
     (11, 256, 1, False, "other arms", "some", False),
     (5, 128, 1, True, "far params", "usual", True),
     (5, 256, 1, True, "far params", "given", True),
+    (15, 256, 1, True, "far params, other arms", "usual", True),
+    (11, 640, 1, True, "threshold, other arms", "usual", True),
+    (11, 641, 1, True, "threshold, other arms", "usual", False),
     (0, 640, 1, True, "random", "usual", True),
     (1, 1, None, True, "random", "given", True),
 ]
-
-UNNOTICED = {
-    # nothing but time depends on these
-}
-"""Faults that need not be found, and why."""
 
 
 def cases_of(neuron: str, which: str, dtype: str) -> list[Case]:
@@ -60,6 +62,9 @@ def is_found(planted: Planted, modules: Callable[[str], Module]) -> bool:
             for case in cases_of(planted.neuron, which, planted.dtype):
                 compare(case, modules)
             width = 16 if planted.dtype == "float32" and which != "full" else None
+            if which == "full":
+                for neurons in (640, 70_000, 300_000):
+                    check_reduction(planted.neuron, planted.dtype, neurons, modules("main"))
             found = measure(planted.neuron, which, planted.dtype, modules("main"))
             if width and set(found.widths.values()) != {width}:
                 return True
@@ -80,13 +85,21 @@ def test_the_right_kernels_pass() -> None:
                     compare(case, lambda part, module=module: module)
 
 
-@pytest.mark.parametrize("planted", [*FORWARD_FAULTS, *BACKWARD_FAULTS, *TWO_STATES], ids=str)
+TEXTS = [*FORWARD_FAULTS, *BACKWARD_FAULTS, *TWO_STATES]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [p if at % 3 == 0 else pytest.param(p, marks=pytest.mark.full) for at, p in enumerate(TEXTS)],
+    ids=str,
+)
 def test_a_fault_in_the_text_is_found(planted: Planted) -> None:
     source = planted.planted(subject(planted.neuron).source)
     module = load_ptx(ptx_of(source, planted.dtype, ARCHITECTURE))
     found = is_found(planted, lambda part: module)
-    FOUND.append((str(planted), found))
-    assert found
+    reason = None if found else planted.unnoticed
+    FOUND.append(Outcome(str(planted), found, reason))
+    assert found or reason
 
 
 SWAPS = [
@@ -122,26 +135,57 @@ KERNELS = [
     ("CUBALIF", "backward", "plain+full"),
     ("LIF", "reduce", "full"),
 ]
-EACH = 12
+EACH = 15
+"""Mutants of a kernel."""
 
 
-def swapped(neuron: str, kernel: str) -> Iterator[tuple[str, str]]:
-    """Some of the mutants that swap one instruction, the same each time."""
+def swapped(neuron: str, kernel: str) -> Iterator[tuple[str, str, str]]:
+    """Some of the mutants that swap one instruction, the same each time; what, the line that it is of, and the text."""
     of = subject(neuron)
     ptx = ptx_of(of.source, "float32", ARCHITECTURE)
     entry = of.entry(kernel, "float32")
     assert entry is not None
     everything = list(mutants(ptx, entry["symbol"], SWAPS))
-    yield from Random(7).sample(everything, min(EACH, len(everything)))
+    lines = of.source.splitlines()
+    for what, text in Random(7).sample(everything, min(EACH, len(everything))):
+        place = next(
+            at for at, pair in enumerate(zip(ptx, text, strict=False)) if pair[0] != pair[1]
+        )
+        number = ptx[ptx.rindex(".loc", 0, place) :].split(maxsplit=3)[2]
+        yield what, lines[int(number) - 1].strip(), text
 
 
-@pytest.mark.parametrize(("neuron", "kernel", "passes"), KERNELS)
+def why_unnoticed(kernel: str, what: str, line: str) -> str | None:
+    """Why a swap need not be found; None if it must be."""
+    if "fma.rz" in what and kernel.startswith("backward"):
+        return "the rounding of a derivative is not promised, only its error"
+    if "fma.rz" in what and "__fmaf_rn" in line:
+        return "the remainder of a division is exact, however it is rounded"
+    if "blocks_for" in line:
+        return "what is added for negative numbers before a shift that divides; N is none"
+    if what.startswith("bar.sync") and kernel == "reduce":
+        return "a block adds up one scalar only, and nothing reads its parts after that"
+    if "mul.wide.u32" in what and "gridDim" in line:
+        return "no grid has 2^31 blocks"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("neuron", "kernel", "passes"),
+    [k if k[0] == "LIF" else pytest.param(*k, marks=pytest.mark.full) for k in KERNELS],
+)
 def test_swapped_instructions_are_found(neuron: str, kernel: str, passes: str) -> None:
     alive = []
-    for what, text in swapped(neuron, kernel):
+    for what, line, text in swapped(neuron, kernel):
         planted = Planted(f"{kernel}: {what}", "", "", tuple(passes.split("+")), neuron=neuron)
         module = load_ptx(text)
         found = is_found(planted, lambda part, module=module: module)
-        FOUND.append((str(planted), found))
-        alive += [] if found else [what]
-    assert not alive
+        reason = None if found else why_unnoticed(kernel, what, line)
+        FOUND.append(Outcome(str(planted), found, reason))
+        alive += [] if found or reason else [f"{what} of {line}"]
+    assert not alive, "\n".join(alive)
+
+
+def test_at_least_19_of_20_are_found() -> None:
+    """Of those that were planted in this session; stands last."""
+    assert sum(fault.found for fault in FOUND) >= 0.95 * len(FOUND)
