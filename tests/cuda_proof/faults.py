@@ -33,11 +33,15 @@ class Planted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether a fault was found; why it need not be, if it was not."""
+    """Whether a fault was found; why it need not be, if it was not.
+
+    equivalent: whether it is no fault: nothing can tell it from the right kernel.
+    """
 
     what: str
     found: bool
     reason: str | None
+    equivalent: bool = False
 
 
 FOUND: list[Outcome] = []
