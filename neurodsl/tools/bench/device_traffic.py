@@ -38,5 +38,6 @@ def _kernels(manifest: Mapping[str, Any], dtype: str) -> dict[str, Mapping[str, 
     return {
         kernel["pass"]: kernel
         for kernel in manifest["kernels"]
-        if (kernel["target"], kernel["dtype"]) == ("cuda", dtype) and "requires" not in kernel
+        if (kernel["target"], kernel["dtype"]) == ("cuda", dtype)
+        and not {"requires", "spikes"} & kernel.keys()
     }
