@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo.trace_rules
 from fake_cuda.faked import FakeCuda, Pretence, build
 from numerics.launching import SHIM, cuda_kernels
 
@@ -104,6 +105,8 @@ def install(
     def made(devices: int = 1, capability: int = 90) -> FakeCuda:
         fake = FakeCuda(_built, tmp_path, devices, capability)
         monkeypatch.setenv("NEURODSL_CUDA_DRIVER", str(fake.path))
+        # torch.compile finds PyTorch's functions by identity: it must not learn them while they are replaced
+        torch._dynamo.trace_rules.get_torch_obj_rule_map()
         monkeypatch.setattr(torch.cuda, "current_stream", fake.current_stream)
         monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
         monkeypatch.setattr(loading, "_libraries", {})
