@@ -1,4 +1,4 @@
-"""The CUDA back end: `.cu` with a C interface, one thread a neuron."""
+"""The CUDA back end: `.cu` with a C interface, some neurons a thread through all time steps."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from neurodsl.csrc_gen.arguments import Argument, differentiable
 from neurodsl.csrc_gen.cuda.arguments import cuda_backward_arguments
 from neurodsl.csrc_gen.cuda.backward_thread import DEVICE, BackwardThread
-from neurodsl.csrc_gen.cuda.launch import write_choice, write_single
+from neurodsl.csrc_gen.cuda.choice import write_choice, write_single
 from neurodsl.csrc_gen.cuda.members import conditions, write_arguments
 from neurodsl.csrc_gen.cuda.schedule import segment_steps
 from neurodsl.csrc_gen.writer import Writer

@@ -13,7 +13,7 @@ from neurodsl.csrc_gen.cuda.printers import (
     corrected_divisors,
     divided_by,
 )
-from neurodsl.csrc_gen.cuda.reverse import ReverseStep
+from neurodsl.csrc_gen.cuda.segment import Segment
 from neurodsl.csrc_gen.draws import draw_line
 from neurodsl.csrc_gen.writer import Writer
 
@@ -170,7 +170,7 @@ class BackwardThread:
             if self.states:
                 self._start(writer)
             writer.line()
-            ReverseStep(self).write(writer)
+            Segment(self).write(writer)
             writer.line()
             self._finish(writer)
 

@@ -12,7 +12,7 @@ from neurodsl.csrc_gen.c_names import CNames, forward_names
 from neurodsl.csrc_gen.cpp.layout import field_names
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.cuda.arguments import STREAMS, cuda_forward_arguments
-from neurodsl.csrc_gen.cuda.launch import write_choice
+from neurodsl.csrc_gen.cuda.choice import write_choice
 from neurodsl.csrc_gen.cuda.members import RESERVED, Members, conditions, write_arguments
 from neurodsl.csrc_gen.cuda.printers import ForwardPrinter, corrected_divisors, divided_by
 from neurodsl.csrc_gen.cuda.schedule import segment_steps
@@ -195,6 +195,7 @@ class CudaForward:
         write_program(writer, forward.step, self.printer, self.names)
         for argument, value in stores:
             shown = self.printer.text(_condition(value) or value)
+            shown = f"signed_distance({shown})" if argument.type == "uint16_t*" else shown
             writer.line(f"{self._pack(argument)}[j] = {shown};")
         for carry in forward.states:
             writer.line(f"{self.states[carry.name]}[j] = {self.printer.text(carry.outgoing)};")

@@ -16,9 +16,9 @@ from neurodsl.ir.nodes import Expr, IRType, Op, Var
 
 RESERVED = """io V K RECORDED SINGLE LENGTH WHOLE CHECKED pack words load store load_values store_values get put fixed
 divisor quotient checked fma first args length steps segment finish again keep BLOCK STEPS fast_exp
-fast_sigmoid sums warps address in_packs corrects zero at count stride pin place_type at kept_at
-difference add_quotient reaches is_finite block_sum add_shared threads begin VALUE blocks_for least most
-half_bits bfloat16_bits""".split()  # noqa: SIM905
+fast_sigmoid signed_distance sums warps address in_packs corrects zero at count stride pin place_type at
+kept_at difference add_quotient reaches is_finite block_sum add_shared threads begin VALUE blocks_for
+least most half_bits bfloat16_bits""".split()  # noqa: SIM905
 """Names of CUDA texts beside those of C++ ones."""
 
 

@@ -363,6 +363,11 @@ __device__ __forceinline__ void store_bits(const bool (&s)[4], uint32_t* words, 
     if (lane < 4 && first + lane < end) words[first + lane] = own;
 }"""
 
+SIGNED = """// What is kept in bfloat16: never zero for a number below it, so that the sign of a distance is exact.
+template <typename real> __device__ __forceinline__ float signed_distance(real x) {
+    return x < real(0) && x > real(-0x1p-133) ? -0x1p-133f : float(x);
+}"""
+
 BLOCK_SUM = """// The sum over a block's threads, in a fixed order; on thread 0. Every thread must call it.
 __device__ __forceinline__ double block_sum(double value, double* warps) {
 #pragma unroll

@@ -29,7 +29,7 @@ from neurodsl.csrc_gen.functions import function_texts
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
 from neurodsl.ir.contracted import simplified
-from neurodsl.ir.kernel_plan import KernelPlan
+from neurodsl.ir.kernel_plan import KernelPlan, SavePolicy
 
 HEAD = """// Compile the source again instead of editing this file. Strict results need nvcc's -fmad=false.
 //
@@ -95,6 +95,8 @@ def _source(unit: CompilationUnit) -> str:
     texts += [prelude.APPROXIMATE, prelude.BLOCK_SUM, BLOCKS_FOR]
     texts += [prelude.SHAPED_SUM] if shaped else []
     texts += [prelude.APART] if any(gives_bits(plan) for plan in plans) else []
+    half = any(plan.policy is SavePolicy.BFLOAT16 for plan in plans)
+    texts += [prelude.SIGNED] if half else []
     texts += draw_texts(draws, prefix=device, std="")
     texts += function_texts(called, prefix=device, std="")
     for text in texts:

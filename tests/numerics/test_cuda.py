@@ -247,6 +247,10 @@ def compare(
             given[parts] = whole
         launch(others.shim, others.reduce, given, steps, neurons)
     launch(others.host, others.cpp, expected, steps, neurons)
+    for argument in cuda["arguments"]:
+        if argument["role"] == "saved" and argument.get("every", 1) == 1 and exact:
+            kept = key_of(argument)
+            np.testing.assert_array_equal(given[kept], expected[kept], err_msg=cuda["symbol"])
     tolerance = 2e-5 if dtype is np.float32 else 1e-12
     for argument in cuda["arguments"]:
         role, of = key_of(argument)
@@ -297,3 +301,32 @@ def test_executed_with_a_saved_tape(neuron: str, save: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("neuron", names())
 def test_executed_in_every_form(neuron: str, save: str, tmp_path: Path) -> None:
     check(neuron, save, [*CALLS, *MORE_CALLS], tmp_path)
+
+
+def test_a_distance_below_a_threshold_is_kept_below_it(tmp_path: Path) -> None:
+    """In two bytes: the smallest distances would round to zero, and backward would take them for a spike."""
+    source, content, manifest = compiled("LIF", "bfloat16", tmp_path)
+    shim, host = shim_library(source, content, tmp_path), Kernels(manifest, "LIF").library()
+    for suffix, smallest in (("f32", 1.4e-45), ("f64", 5e-324)):
+        for grid in (None, 1):
+            entries = [
+                e
+                for e in _every(content["neurons"]["LIF"])
+                if e["symbol"] == f"lif_forward_train_{suffix}"
+            ]
+            cuda, cpp = (next(e for e in entries if e["target"] == t) for t in ("cuda", "cpp"))
+            values = values_for(cuda, 3, 256, REALS[cuda["dtype"]])
+            values["input", "x"][:] = -np.geomspace(2 * smallest, 1e-30, 256)
+            values["initial_state", "v"][:] = 0
+            values["param", "v_threshold"] = values["param", "v_reset"] = 0.0
+            values["param", "tau"] = 2.0
+            other = {key: np.array(value, copy=True) for key, value in values.items()}
+            launch(shim, cuda, values, 3, 256, grid=grid)
+            launch(host, cpp, other, 3, 256)
+            for argument in (a for a in cuda["arguments"] if a["role"] == "saved"):
+                a, b = values[key_of(argument)], other[key_of(argument)]
+                np.testing.assert_array_equal(a, b)
+            (distance,) = (
+                values[key_of(a)] for a in cuda["arguments"] if key_of(a) == ("saved", "u")
+            )
+            assert (distance != 0x8000).all()

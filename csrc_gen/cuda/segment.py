@@ -16,7 +16,7 @@ DEVICE = "__device__ __forceinline__"
 THERE = "if (WHOLE || row < length)"
 
 
-class ReverseStep:
+class Segment:
     """The method `segment`; WHOLE segments have K steps."""
 
     def __init__(self, thread: BackwardThread) -> None:
