@@ -1,25 +1,19 @@
-"""Params with a shape in C++ and CUDA: which of their values a neuron reads, and how its gradient is added to that."""
+"""Params with a shape in C++: which of their values a neuron reads, and how its gradient is added to that."""
 
 from __future__ import annotations
 
 ADD_TO = """// Adds what each neuron gave to the value that it shares, N = rows * C * inner, in a fixed order.
 template <typename real>
-{prefix} void add_to(const real* parts, int64_t N, int64_t C, int64_t inner, real* total) {
+static void add_to(const real* parts, int64_t N, int64_t C, int64_t inner, real* total) {
     if (N == 0) return;
     const int64_t rows = N / (C * inner);
-    for (int64_t c = {first}; c < C; c += {stride}) {
+    for (int64_t c = 0; c < C; ++c) {
         double all = 0;
         for (int64_t b = 0; b < rows; ++b)
             for (int64_t i = 0; i < inner; ++i) all += double(parts[(b * C + c) * inner + i]);
         total[c] += real(all);
     }
 }"""
-
-
-def add_to_text(prefix: str, first: str, stride: str) -> str:
-    """The definition of `add_to`; a thread takes the values from `first` on, every `stride`-th."""
-    text = ADD_TO.replace("{prefix}", prefix)
-    return text.replace("{first}", first).replace("{stride}", stride)
 
 
 def add_to_call(shape: tuple[str, ...], parts: str, total: str) -> str:

@@ -74,22 +74,17 @@ static inline bool is_power_of_two(double x) {
 }"""
 
 BFLOAT16 = """// The nearest number of two bytes, but never zero for one below it: so much is exact of a distance.
-template <typename real> {prefix} std::uint16_t to_bfloat16(real x) {{
+template <typename real> static inline std::uint16_t to_bfloat16(real x) {
     const float nearest = float(x);
     std::uint32_t b;
-    {copy}(&b, &nearest, sizeof b);
+    __builtin_memcpy(&b, &nearest, sizeof b);
     const std::uint32_t rounded = (b + 0x7fffu + (b >> 16 & 1u)) >> 16;
     const std::uint32_t kept = x < real(0) && rounded == 0x8000u ? 0x8001u : rounded;
     return std::uint16_t(x != x ? 0x7fc0u : kept);
-}}
-{prefix} float of_bfloat16(std::uint16_t x) {{
+}
+static inline float of_bfloat16(std::uint16_t x) {
     const std::uint32_t b = std::uint32_t(x) << 16;
     float value;
-    {copy}(&value, &b, sizeof value);
+    __builtin_memcpy(&value, &b, sizeof value);
     return value;
-}}"""
-
-
-def bfloat16_text(prefix: str, copy: str) -> str:
-    """Both conversions, for a target whose functions begin with `prefix` and which copies bytes by `copy`."""
-    return BFLOAT16.format(prefix=prefix, copy=copy)
+}"""

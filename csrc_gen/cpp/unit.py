@@ -25,7 +25,7 @@ from neurodsl.csrc_gen.cpp.vector_functions import NAMES, vector_texts
 from neurodsl.csrc_gen.draws import draw_texts
 from neurodsl.csrc_gen.expr_printer import functions_called
 from neurodsl.csrc_gen.functions import function_texts
-from neurodsl.csrc_gen.shapes import add_to_text
+from neurodsl.csrc_gen.shapes import ADD_TO
 from neurodsl.csrc_gen.writer import Writer, comment_text
 
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan, SavePolicy
@@ -99,8 +99,8 @@ def _source(unit: CompilationUnit) -> str:
     looped = any(has_stencil(plan) for _, plan in unit.neurons)
     half = any(plan.policy is SavePolicy.BFLOAT16 for _, plan in unit.neurons)
     helpers = (
-        *([prelude.bfloat16_text("static inline", "__builtin_memcpy")] if half else ()),
-        *([add_to_text("static", "0", "1")] if shaped else ()),
+        *([prelude.BFLOAT16] if half else ()),
+        *([ADD_TO] if shaped else ()),
         *([HELPERS] if looped else ()),
         *drawn,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodsl.options import Options
-from neurodsl.tools.bench.written import device, dtypes, shapes
+from neurodsl.tools.bench.argument_types import device, dtypes, shapes
 from neurodsl.version import __version__
 
 STAGES = ("ast", "model", "adjoint", "ir", "cpp", "cuda", "python", "latex")

@@ -48,11 +48,7 @@ def _by_kernel(node: Any, inputs: tuple[Tensor, ...]) -> list[Any] | None:
         return None
     if not node._kernels.gives_bits(first):
         return None
-    node.__dict__["_in_bits"] = True
-    try:
-        words = _outputs(node, inputs)
-    finally:
-        del node.__dict__["_in_bits"]
+    words = _outputs(node, inputs, bits=True)
     packed = [
         PackedSpikes(word.view(torch.uint8).reshape(-1), first.shape, first.dtype) for word in words
     ]
@@ -92,8 +88,8 @@ def _steps_at_once(x: Tensor) -> int:
     return max(unit, STRETCH_BYTES // (neurons * x.element_size()) // unit * unit)
 
 
-def _outputs(node: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    outputs = node._forward(*inputs)
+def _outputs(node: Any, inputs: tuple[Tensor, ...], bits: bool = False) -> tuple[Tensor, ...]:
+    outputs = node._forward(*inputs, bits=bits)
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 

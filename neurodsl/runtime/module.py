@@ -157,7 +157,7 @@ class Neuron(WithParams):
             )
         return outputs
 
-    def _forward(self, *inputs: Tensor) -> Any:
+    def _forward(self, *inputs: Tensor, bits: bool = False) -> Any:
         single = self.step_mode == "s"
         _refuse_transforms(self.definition.name)
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
@@ -167,7 +167,7 @@ class Neuron(WithParams):
         given = None if any(state is None for state in states) else states
         timed = self.definition.timed
         first_step = self.__dict__["_steps"] if timed else 0
-        outputs, finals, recorded = self._run(inputs, given, first_step)
+        outputs, finals, recorded = self._run(inputs, given, first_step, bits=bits)
         for name, value in zip(self.state_attributes, finals, strict=True):
             self.__dict__[name] = value
         if timed:
@@ -189,7 +189,12 @@ class Neuron(WithParams):
         return outputs, finals
 
     def _run(
-        self, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...] | None, first_step: int
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...] | None,
+        first_step: int,
+        *,
+        bits: bool = False,
     ) -> Results:
         outer = inputs[0].dtype
         dtype = state_dtype(outer)
@@ -209,7 +214,7 @@ class Neuron(WithParams):
                 inputs, _arrays(begin, inputs[0]), values, last, when
             )
         else:
-            outputs, finals, recorded = self._advance(inputs, begin, values, when)
+            outputs, finals, recorded = self._advance(inputs, begin, values, when, bits=bits)
         outputs = outputs[: len(self.definition.outputs)]
         if dtype is not outer:
             outputs = tuple(y.to(outer) if y.is_floating_point() else y for y in outputs)
@@ -228,9 +233,11 @@ class Neuron(WithParams):
         states: tuple[Tensor | float, ...],
         values: Any,
         when: When,
+        *,
+        bits: bool = False,
     ) -> Results:
         if self._is_fused(inputs[0]):
-            return self._fused(inputs, states, values, when)
+            return self._fused(inputs, states, values, when, bits)
         return self._reference(inputs, _arrays(states, inputs[0]), values, when)
 
     def _loop(
@@ -308,11 +315,10 @@ class Neuron(WithParams):
 
         return run_reference(self._variant, inputs, states, at, options, when, self.record)
 
-    def _fused(self, inputs: Any, states: Any, values: Any, when: When) -> Results:
-        return self._kernels.run(self._call(inputs, states, values, when))
+    def _fused(self, inputs: Any, states: Any, values: Any, when: When, bits: bool) -> Results:
+        return self._kernels.run(self._call(inputs, states, values, when, bits))
 
-    def _call(self, inputs: Any, states: Any, values: Any, when: When) -> Call:
-        bits = bool(self.__dict__.get("_in_bits"))
+    def _call(self, inputs: Any, states: Any, values: Any, when: When, bits: bool = False) -> Call:
         return Call(inputs, states, values, self.dt, when, self.record, self.detach_reset, bits)
 
     # --- copies and texts ---

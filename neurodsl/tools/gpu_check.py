@@ -15,10 +15,10 @@ from torch import Tensor
 import neurodsl
 from neurodsl.build.errors import ToolchainError
 from neurodsl.library import names
+from neurodsl.tools.bench.argument_types import device as device_name
+from neurodsl.tools.bench.argument_types import dtypes, shapes
 from neurodsl.tools.bench.cuda_device import cuda_device
 from neurodsl.tools.bench.inputs import Given, firing_scale
-from neurodsl.tools.bench.written import device as device_name
-from neurodsl.tools.bench.written import dtypes, shapes
 from neurodsl.tools.making import filled_in
 
 SHAPES = ((1, 33), (4, 258), (9, 641), (19, 130))

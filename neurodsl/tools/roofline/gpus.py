@@ -9,6 +9,9 @@ from dataclasses import dataclass
 class Gpu:
     """Figures of a GPU, from the vendor's data sheet, save the latency.
 
+    The clock of H100 and H200 is what 67 TFLOPS of float32 on 132 multiprocessors make; those of B200 and RTX 5090 were
+    not checked against a document.
+
     Lanes are results a clock and multiprocessor, from the table of arithmetic throughput in the CUDA C++ Programming
     Guide. The clock is the boost clock, which is what the data sheet's peak of float32 follows from.
     """
