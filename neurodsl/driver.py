@@ -45,7 +45,10 @@ class Analysis:
     timings: dict[str, float]
 
     def fingerprint(self, options: Options) -> str:
-        """A hex digest of texts, options and compiler version: equal means that the same bytes come out."""
+        """A hex digest of texts, options and compiler version: equal means that the same bytes come out.
+
+        Of one state of the code, that is; the cache adds that to its keys (`neurodsl.build.generator`).
+        """
         bundle = _bundle(self.model)
         content = json.dumps(
             [__version__, options.as_manifest(), bundle.name, bundle.sources], ensure_ascii=False

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from neurodsl.build import cache, ninja, variants
 from neurodsl.build.errors import BuildError, ToolchainError
+from neurodsl.build.generator import generator_digest
 from neurodsl.build.ninja import Edge
 from neurodsl.build.toolchain import (
     CXX_REMEDY,
@@ -135,7 +136,7 @@ def _library(safe: str, parts: Sequence[Part], compiler: Compiler, cpu: str) -> 
 
 
 def module_folder(fingerprint: str, generate: Callable[[], dict[str, str]]) -> Path:
-    """A folder with the texts that `generate` returns by name; it is called only if the cache has none.
+    """A folder with the texts that `generate` returns by name; it is called only if the cache has none of this code's.
 
     Raises:
         CacheError: the folder has to be made, and the cache cannot be written.
@@ -145,7 +146,7 @@ def module_folder(fingerprint: str, generate: Callable[[], dict[str, str]]) -> P
         for name, text in generate().items():
             (folder / name).write_bytes(text.encode("utf-8"))
 
-    return cache.entry("modules", cache.digest("module", fingerprint), make)
+    return cache.entry("modules", cache.digest("module", fingerprint, generator_digest()), make)
 
 
 def compile_in(

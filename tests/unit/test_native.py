@@ -152,8 +152,15 @@ def test_graphs_outlive_their_module(extension: Any) -> None:
         spikes.sum().backward()
 
 
-def test_slabs_are_cut_and_given_back(extension: Any) -> None:
+def _held(extension: Any) -> int:
+    """What stays in the pool when it has been emptied: free pieces of slabs that others' tensors lie in."""
+    gc.collect()
     neurodsl.empty_cache()
+    return int(extension.pool_bytes())
+
+
+def test_slabs_are_cut_and_given_back(extension: Any) -> None:
+    before = _held(extension)
     node, x = LIF(), torch.randn(4, 40_000)
     with torch.no_grad():
         held = []
@@ -168,9 +175,9 @@ def test_slabs_are_cut_and_given_back(extension: Any) -> None:
     node.reset()
     neurodsl.empty_cache()
     assert torch.equal(kept, expected)
+    assert extension.pool_bytes() > before  # the others of its slab
     del kept
-    neurodsl.empty_cache()
-    assert extension.pool_bytes() == 0
+    assert _held(extension) <= before
 
 
 def test_outputs_of_any_size_stay_apart(extension: Any) -> None:
@@ -212,7 +219,7 @@ def test_errors_are_those_of_the_other_path(extension: Any) -> None:
 
 
 def test_memory_comes_back_and_is_given_back(extension: Any) -> None:
-    neurodsl.empty_cache()
+    before = _held(extension)
     x = torch.randn(LARGE)
     node = LIF()
     with torch.no_grad():
@@ -236,9 +243,9 @@ def test_memory_comes_back_and_is_given_back(extension: Any) -> None:
     assert torch.equal(third, values)
     del third, other
     node.reset()
-    assert extension.pool_bytes() > 0
+    assert extension.pool_bytes() > before
     assert neurodsl.empty_cache() > 0
-    assert extension.pool_bytes() == 0
+    assert extension.pool_bytes() <= before
 
 
 def test_copies_do_not_share_and_tensors_outlive_the_module(extension: Any) -> None:
@@ -303,11 +310,12 @@ def test_a_forked_process_has_its_own(extension: Any) -> None:
 
 
 def test_the_pool_can_be_turned_off(extension: Any) -> None:
+    before = _held(extension)
     try:
         neurodsl.set_pool_limit(0)
         with torch.no_grad():
             LIF()(torch.randn(LARGE))
-        assert extension.pool_bytes() == 0
+        assert extension.pool_bytes() <= before
         with pytest.raises(ValueError, match="limit"):
             neurodsl.set_pool_limit(-1)
     finally:
