@@ -291,12 +291,12 @@ class BackwardBlock:
         if not self.recomputes:
             if self.plan.saved:
                 ahead = self._arguments("saved", "grad_output")
-                self._fetch(writer, "(T - 1 - t)", "n0 + B", "WHOLE && n0 + 2 * B <= N", ahead)
+                self._fetch(writer, "(T - 1 - t)", "n0 + B", streaming.NEXT_BLOCK, ahead)
             return
         read = {binding.name for binding in self.chosen.recompute_inputs}
         ahead = [a for a in self._arguments("input") if a.of in read]
         if not self.checkpoints:
-            self._fetch(writer, "(T - 1 - t)", "n0 + B", "WHOLE && n0 + 2 * B <= N", ahead)
+            self._fetch(writer, "(T - 1 - t)", "n0 + B", streaming.NEXT_BLOCK, ahead)
             return
         writer.line(
             "const i64 from = begin ? begin - length : next_begin, at = begin ? n0 : n0 + B;"

@@ -102,6 +102,8 @@ class ForwardPrinter:
             with writer.block("for (i64 t = 0; t < T; ++t) {"):
                 self._checkpoints(writer, states)
                 self._rows(writer)
+                ahead = [f"a.{self.fields[a.name]} + row + B" for a in self._of_role("input")]
+                streaming.write_fetches(writer, streaming.NEXT_BLOCK, ahead)
                 self.arrays.of_step(writer)
                 self._step(writer, states)
                 with writer.block("if (STREAM) {"):

@@ -38,9 +38,14 @@ static inline void end_of_streams() {
 
 static inline bool is_aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
 
+// Into the second cache: rows of a block often lie a power of two apart, and so in the same few places of the first,
+// where what comes early is gone before it is used.
 template <int bytes> static inline void fetch_ahead(const void* row) {
-    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(row) + i);
+    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(row) + i, 0, 2);
 }"""
+
+NEXT_BLOCK = "WHOLE && n0 + 2 * B <= N"
+"""Whether there is a whole block after this one."""
 
 STREAM_FROM = 16 << 20
 """Bytes from which stores go past the caches: of one array forwards, since a layer reads the output next; of all that
