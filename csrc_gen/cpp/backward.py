@@ -58,9 +58,9 @@ class BackwardPrinter:
 
     def _driver(self, writer: Writer) -> None:
         name = self.name
-        writer.line("template <typename real, bool FULL, bool STREAM, bool POWERS>")
+        writer.line("template <typename real, bool FULL, bool POWERS>")
         with writer.block(
-            f"static int {name}_blocks(const {self.struct}<real>& a, double* sums{self.more}) {{"
+            f"static int {name}_blocks(const {self.struct}<real>& a, bool stream, double* sums{self.more}) {{"
         ):
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
             writer.line("int failed = 0;")
@@ -89,11 +89,10 @@ class BackwardPrinter:
 
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
-        stream = "STREAM" if which == "plain" else "false"
         powers = "POWERS" if which == "plain" else "false"
-        call = f"{name}_{which}<real, true, {stream}, {powers}>(a, n0, B, scratch, sum{more})"
+        call = f"{name}_{which}<real, true, {powers}>(a, n0, B, stream, scratch, sum{more})"
         writer.line(f"if (N - n0 >= B) {call};")
-        call = f"{name}_{which}<real, false, false, false>(a, n0, int(N - n0), scratch, sum{more})"
+        call = f"{name}_{which}<real, false, false>(a, n0, int(N - n0), false, scratch, sum{more})"
         writer.line(f"else {call};")
 
     def _run(self, writer: Writer) -> None:
@@ -104,16 +103,17 @@ class BackwardPrinter:
         ):
             made = [f"a.{self.fields[a.name]}" for a in self.arguments if a.role == "grad_input"]
             moved = ("input", "saved", "grad_output", "grad_input")
-            arrays = sum(a.role in moved and not a.recorded for a in self.arguments)
+            arrays = sum(
+                a.role in moved and not a.recorded and a.every == 1 for a in self.arguments
+            )
             writer.line(f"const bool large = {streaming.condition(made, arrays)};")
             with self._only_where(writer, wanted):
-                given = f"(a, nullptr{none})"
+                given = f"(a, large, nullptr{none})"
                 chosen = powers(self.dividing, self.arguments, self.fields)
                 call = f"{self.name}_blocks<real, false"
-                writer.line(f"if (large) return {call}, is_float<real>, false>{given};")
                 if chosen:
-                    writer.line(f"if ({chosen}) return {call}, false, is_float<real>>{given};")
-                writer.line(f"return {call}, false, false>{given};")
+                    writer.line(f"if ({chosen}) return {call}, is_float<real>>{given};")
+                writer.line(f"return {call}, false>{given};")
             if not wanted:
                 return
             writer.line("const i64 N = a.N, blocks = (N + B - 1) / B;")
@@ -123,7 +123,7 @@ class BackwardPrinter:
                 writer.line(f"real* parts = allocate<real>({self.parts.size});")
                 writer.line("if (parts == nullptr) return std::free(sums), 1;")
             writer.line(
-                f"const int failed = {self.name}_blocks<real, true, false, false>(a, sums{more});"
+                f"const int failed = {self.name}_blocks<real, true, false>(a, large, sums{more});"
             )
             with writer.block("if (!failed) {"):
                 for argument in (a for a in self.arguments if a.role == "grad_param"):

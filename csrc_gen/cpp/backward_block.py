@@ -59,10 +59,10 @@ class BackwardBlock:
     def write(self, writer: Writer) -> None:
         """The function."""
         which = "full" if self.chosen.full else "plain"
-        writer.line("template <typename real, bool WHOLE, bool STREAM, bool POWERS>")
+        writer.line("template <typename real, bool WHOLE, bool POWERS>")
         head = f"static inline void {self.name}_{which}("
         more = ", real* parts" if self.parts else ""
-        more = f"i64 n0, int count, real* scratch, double* sum{more}) {{"
+        more = f"i64 n0, int count, bool stream, real* scratch, double* sum{more}) {{"
         with writer.block(f"{head}const {self.name}_arguments<real>& a, {more}"):
             writer.line("const i64 T = a.T, N = a.N;")
             writer.line("const int n = WHOLE ? B : count;")
@@ -203,7 +203,7 @@ class BackwardBlock:
 
     def _finish(self, writer: Writer, carried: list[str], totals: dict[str, str]) -> None:
         """The gradients of initial states, and the block's part of those of params."""
-        writer.line("if (STREAM) end_of_streams();")
+        writer.line("if (stream) end_of_streams();")
         for name, argument in zip(carried, self._arguments("grad_initial_state"), strict=True):
             field = self._field(argument)
             writer.line(f"if ({field}) for (int j = 0; j < n; ++j) {field}[n0 + j] = {name}[j];")
@@ -238,7 +238,7 @@ class BackwardBlock:
             kept[argument.name] = self.locals.fresh(f"{argument.name}_kept")
             row, field = self.locals.fresh(f"{argument.name}_row"), self._field(argument)
             writer.line(f"alignas(64) real {kept[argument.name]}[B];")
-            near = f"STREAM || !{field} ? {kept[argument.name]} : {field} + t * N + n0"
+            near = f"stream || !{field} ? {kept[argument.name]} : {field} + t * N + n0"
             writer.line(f"real* __restrict {row} = {near};")
             given.append(row)
         self._fetch_next(writer)
@@ -267,7 +267,7 @@ class BackwardBlock:
             for carry, name in zip(chosen.adjoints, carried, strict=True):
                 writer.line(f"{name}[j] = {self.printer.text(carry.outgoing)};")
         if kept:
-            with writer.block("if (STREAM) {"):
+            with writer.block("if (stream) {"):
                 for argument in self._arguments("grad_input"):
                     field, near = self._field(argument), kept[argument.name]
                     call = f"stream_out<int(B * sizeof(real))>({field} + t * N + n0, {near})"
