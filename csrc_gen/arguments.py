@@ -76,9 +76,9 @@ class Argument:
 class _List:
     """Collects arguments, each under a name of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
         self.made: list[Argument] = []
-        self._taken: set[str] = set()
+        self._taken = set(reserved)
 
     def add(self, name: str, role: str, type: str, of: str, **more: Any) -> None:
         while name in self._taken:
@@ -151,7 +151,8 @@ def backward_arguments(
     above: int | None = None,
 ) -> tuple[Argument, ...]:
     """The arguments of a backward kernel; `passes` are its plain and its full plan, the rest as for the forward one."""
-    made = _List()
+    workspaces = tuple(workspaces)
+    made = _List(workspace.name for workspace in workspaces)
     inputs = {b.name for p in passes for b in (*p.recompute_inputs, *p.reverse_inputs)}
     for name in plan.inputs:
         if name in inputs:
@@ -175,8 +176,7 @@ def backward_arguments(
     for scalar in differentiable(plan):
         name, shape = f"grad_{scalar.name}", SIZES.get(scalar.shape, ())
         _optional(made, name, "grad_param", scalar.name, shape=shape, access="readwrite")
-    for workspace in workspaces:
-        made.made.append(workspace)
+    made.made.extend(workspaces)
     read: set[str] = set()
     for chosen in passes:
         for program in (chosen.prologue, chosen.recompute, chosen.reverse):

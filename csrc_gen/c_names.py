@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable
 
 from neurodsl.ir.kernel_plan import BackwardPlan, ForwardPlan
 
@@ -19,7 +21,19 @@ KEYWORDS = frozenset(
     threadIdx blockIdx blockDim gridDim warpSize int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
     size_t ptrdiff_t M_PI __global__ __device__ __host__ __shared__ __constant__""".split()  # noqa: SIM905
 )
-"""What no variable of a kernel may be called."""
+"""Words of the languages and of their libraries, and the shortest of our own."""
+
+OURS = frozenset(
+    """add_to add_up all allocate args at atomicAdd b before begin bf16 bits blocks border buffer c call
+    carried channels CHECKED choice choose count detached divisor double_type down end end_of_streams f16 f32
+    f64 failed fed fetch_ahead first flipped free from from_bits given H in_parallel io is_aligned is_float
+    is_power_of_two KH KW LANES large last learnt left length load_apart load_states_apart member moved
+    neurons next next_begin note_failure now of_bfloat16 p pad pad_plane padded params pays plane planes
+    POWERS q RECORD RECORDED run scratch slot soon spare start states stencil steps_of store_bits
+    store_states_apart stream STREAM stream_out sum sums team there to_bfloat16 total unwanted up V values W
+    warp zeros""".split()  # noqa: SIM905
+)
+"""What the kernels' own text calls things where variables of a neuron are in sight: a test reads it off the texts."""
 
 
 def ascii_name(name: str) -> str:
@@ -35,20 +49,26 @@ def ascii_name(name: str) -> str:
     return "".join(parts)
 
 
+OF_KERNELS = r"^(forward|backward|reduce|stencil)_"
+"""What the kernels' structs and functions are called."""
+
+
 class CNames:
     """Hands out identifiers, each once."""
 
-    def __init__(self) -> None:
-        self._taken = set(KEYWORDS)
+    def __init__(self, reserved: Iterable[str] = (), derived: str = "(?!)") -> None:
+        """`reserved`: more that is not handed out; `derived`: a pattern of what is made of other names."""
+        self._taken = {*KEYWORDS, *OURS, *reserved}
+        self._derived = re.compile(f"{OF_KERNELS}|{derived}")
 
     def fresh(self, name: str) -> str:
         """`name`, made an identifier; with underscores, then a number, where that is taken."""
         base = ascii_name(name)
-        if base.startswith(("_", "fn_")):
+        if base.startswith(("_", "fn_", "NEURODSL_")) or self._derived.match(base):
             base = "n" + base
         base = base.replace("__", "_u_")
         found, number = base, 0
-        while found in self._taken:
+        while found in self._taken or self._derived.search(found):
             number += 1
             found = f"{base}_" if number == 1 else f"{base}_{number}"
         self._taken.add(found)

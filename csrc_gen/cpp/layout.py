@@ -11,8 +11,8 @@ from neurodsl.csrc_gen.writer import Writer
 from neurodsl.ir.kernel_plan import KernelPlan, Scalar
 from neurodsl.ir.nodes import IRType
 
-COUNTS = ("steps", "neurons", "channels", "inner", "seed")
-"""Roles of arguments that keep their names in C++: T, N, C, inner, seed."""
+COUNTS = {"steps": "T", "neurons": "N", "channels": "C", "inner": "inner", "seed": "seed"}
+"""Arguments that have the same name in every C++ kernel, by role; in the manifest another one where a param has it."""
 
 EVERY = 32
 """Steps between two checkpoints."""
@@ -29,8 +29,7 @@ def block_width(plan: KernelPlan) -> int:
 def field_names(arguments: Iterable[Argument]) -> dict[str, str]:
     """Each argument's spelling in C++, by its name in the manifest."""
     names = CNames()
-    kept = {name: name for name in ("T", "N", "C", "inner", "seed")}
-    return {a.name: kept[a.name] if a.role in COUNTS else names.fresh(a.name) for a in arguments}
+    return {a.name: COUNTS.get(a.role) or names.fresh(a.name) for a in arguments}
 
 
 def declaration(argument: Argument, spelt: str, real: str) -> str:

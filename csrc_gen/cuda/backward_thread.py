@@ -6,7 +6,7 @@ from neurodsl.csrc_gen.arguments import Argument
 from neurodsl.csrc_gen.c_names import CNames, backward_names
 from neurodsl.csrc_gen.cpp.layout import field_names
 from neurodsl.csrc_gen.cpp.statements import write_program
-from neurodsl.csrc_gen.cuda.members import RESERVED, Members
+from neurodsl.csrc_gen.cuda.members import DERIVED, RESERVED, Members
 from neurodsl.csrc_gen.cuda.printers import (
     DerivativePrinter,
     ForwardPrinter,
@@ -39,9 +39,7 @@ class BackwardThread:
         self.arguments, self.fields = arguments, field_names(arguments)
         given = [scalar.var.name for scalar in plan.scalars]
         given += [plan.time.name] if plan.uses_time else []
-        self.locals = CNames()
-        for word in RESERVED:
-            self.locals.fresh(word)
+        self.locals = CNames(RESERVED, DERIVED)
         self.names = backward_names(chosen, self.locals, given)
         self.dividing = corrected_divisors(plan, [chosen.recompute, chosen.reverse])
         by = divided_by(self.names, self.dividing)

@@ -13,7 +13,7 @@ from neurodsl.csrc_gen.cpp.layout import field_names
 from neurodsl.csrc_gen.cpp.statements import write_program
 from neurodsl.csrc_gen.cuda.arguments import STREAMS, cuda_forward_arguments
 from neurodsl.csrc_gen.cuda.choice import write_choice
-from neurodsl.csrc_gen.cuda.members import RESERVED, Members, conditions, write_arguments
+from neurodsl.csrc_gen.cuda.members import DERIVED, RESERVED, Members, conditions, write_arguments
 from neurodsl.csrc_gen.cuda.printers import ForwardPrinter, corrected_divisors, divided_by
 from neurodsl.csrc_gen.cuda.schedule import segment_steps
 from neurodsl.csrc_gen.draws import draw_line
@@ -44,9 +44,7 @@ class CudaForward:
         self.fields = field_names(self.arguments)
         given = [scalar.var.name for scalar in plan.scalars]
         given += [plan.time.name] if plan.uses_time else []
-        self.locals = CNames()
-        for word in RESERVED:
-            self.locals.fresh(word)
+        self.locals = CNames(RESERVED, DERIVED)
         self.names = forward_names(plan.forward, self.locals, given)
         self.dividing = corrected_divisors(plan, [plan.forward.step])
         by = divided_by(self.names, self.dividing)

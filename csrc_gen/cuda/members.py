@@ -21,6 +21,9 @@ kept_at difference add_quotient reaches is_finite block_sum add_shared threads b
 least most half_bits bfloat16_bits""".split()  # noqa: SIM905
 """Names of CUDA texts beside those of C++ ones."""
 
+DERIVED = r"^(own|by|kept)_|_(pack|type)$"
+"""What CUDA texts make of other names; a variable of a neuron that is called so gets another name."""
+
 
 def pointer_type(argument: Argument) -> str:
     """What an array's elements are: `io`, `real`, or what is named."""
