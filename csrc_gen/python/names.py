@@ -11,8 +11,12 @@ TAKEN = frozenset(
     type to cpu cuda apply train eval parameters buffers children modules state_dict load_state_dict zero_grad
     requires_grad_ register_buffer register_parameter add_module extra_repr compile share_memory register_module
     call_super_init dump_patches get_buffer get_parameter get_submodule named_buffers named_children named_modules
-    named_parameters states print_mode""".split()  # noqa: SIM905
+    named_parameters states print_mode T_destination get_extra_state set_extra_state set_submodule ipu mtia xpu to_empty
+    noise_in_eval register_backward_hook register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_state_dict_post_hook register_state_dict_pre_hook spikes state_attributes""".split()  # noqa: SIM905
 )
+"""`trace`, too, is an attribute of the class: a state of that name hides it on instances, where nobody looks for it."""
 
 
 def python_names(names: Iterable[str]) -> dict[str, str]:
@@ -22,8 +26,8 @@ def python_names(names: Iterable[str]) -> dict[str, str]:
     listed = list(names)
     for name in listed:
         found = name
-        while found in TAKEN or keyword.iskeyword(found) or found in used or found.startswith("__"):
-            found = f"n{found}" if found.startswith("__") else f"{found}_"
+        while found in TAKEN or keyword.iskeyword(found) or found in used or found.startswith("_"):
+            found = f"n{found}" if found.startswith("_") else f"{found}_"
             while found in listed:
                 found += "_"
         used.add(found)

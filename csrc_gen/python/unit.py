@@ -135,7 +135,11 @@ class _Class:
             writer.line(f"name={model.name!r},")
             writer.line(f"inputs={model.inputs[: len(model.inputs) - len(model.feedbacks)]!r},")
             writer.line(f"outputs={model.outputs!r},")
-            writer.line(f"states={tuple(s.name for s in model.states)!r},")
+            states = tuple(s.name for s in model.states)
+            writer.line(f"states={states!r},")
+            attributes = tuple(self.names[name] for name in states)
+            if attributes != states:
+                writer.line(f"attributes={attributes!r},")
             with writer.block("params=(", "),"):
                 for param in model.params:
                     writer.line(f"{self._param(param)},")

@@ -29,6 +29,13 @@ class Definition:
     """(name, kind) of what is drawn for each neuron and step."""
     timed: bool = False
     """Whether its equations read the time: only then are steps counted, which `torch.compile` compiles anew for."""
+    attributes: tuple[str, ...] = ()
+    """What the states are called on the module, if not all by their own names: those may be taken there."""
+
+    @property
+    def state_attributes(self) -> tuple[str, ...]:
+        """The module's attributes that hold the states."""
+        return self.attributes or self.states
 
     @property
     def read(self) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ class Neuron(WithParams):
     def state_attributes(self) -> tuple[str, ...]:
         """The attributes that hold the states, the hidden ones last."""
         return (
-            *self.definition.states,
+            *self.definition.state_attributes,
             *(f"_last_{name}" for name, _ in self.definition.feedbacks),
         )
 

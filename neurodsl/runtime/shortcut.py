@@ -53,4 +53,5 @@ def learn(
     if prepared is None:
         return None
     numbers, plan = prepared
-    return native.shortcut(plan, numbers, x.dtype, seen, definition.states, len(definition.outputs))
+    states = definition.state_attributes
+    return native.shortcut(plan, numbers, x.dtype, seen, states, len(definition.outputs))

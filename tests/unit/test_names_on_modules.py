@@ -1,0 +1,59 @@
+"""No name that a neuron has hides what a module is called by."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+import torch
+from neurodsl.csrc_gen.python.names import TAKEN
+
+import neurodsl
+from neurodsl.library import find
+
+
+def test_every_attribute_is_taken() -> None:
+    node = neurodsl.load("LIF").LIF()
+    own = {"v", *(param.python for param in node.definition.params)}
+    public = {name for name in {*dir(node), *vars(node)} if not name.startswith("_")}
+    assert public - own - TAKEN == {"trace"}
+
+
+@pytest.mark.parametrize(
+    ("word", "backend"),
+    [
+        *((word, "reference") for word in ("training", "forward", "record", "_buffers", "spikes")),
+        ("reset", "fused"),
+    ],
+)
+def test_a_state_of_that_name(word: str, backend: str) -> None:
+    found = find("LIF")
+    assert found is not None
+    node = neurodsl.load(re.sub(r"\bv\b", word, found[1])).LIF(backend=backend, record=[word])
+    usual = neurodsl.load("LIF").LIF(backend=backend, record=["v"])
+    x = 2 * torch.rand(4, 30, generator=torch.Generator().manual_seed(1))
+    for _ in range(3):
+        assert torch.equal(node(x), usual(x))
+    (attribute,) = node.state_attributes
+    assert attribute not in TAKEN
+    assert torch.equal(getattr(node, attribute), usual.v)
+    assert torch.equal(getattr(node, f"{word}_seq"), usual.v_seq)
+    assert torch.equal(getattr(copy.deepcopy(node), attribute), usual.v)
+    node.eval()
+    assert node.training is False
+    node.reset()
+    assert getattr(node, attribute) is None
+    assert node.record == [word] or node.record == (word,)
+
+
+@pytest.mark.parametrize("word", ["spikes", "_parameters", "forward", "channels"])
+def test_a_param_of_that_name(word: str) -> None:
+    found = find("LIF")
+    assert found is not None
+    neuron = neurodsl.load(re.sub(r"\btau\b", word, found[1])).LIF
+    python = neuron.definition.params[0].python
+    node = neuron(**{python: 3.0}, learnable=word, backend="reference")
+    x = 2 * torch.rand(4, 30, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(node(x), neurodsl.load("LIF").LIF(tau=3.0, backend="reference")(x))
+    assert [name for name, _ in node.named_parameters()] == [python]
