@@ -24,7 +24,7 @@ KEYWORDS = frozenset(
 """Words of the languages and of their libraries, and the shortest of our own."""
 
 OURS = frozenset(
-    """add_to add_up all allocate args at atomicAdd b before begin bf16 bits blocks border buffer c call
+    """add_to add_up all allocate args at atomicAdd b back before begin bf16 bits blocks border buffer c call
     carried channels CHECKED choice choose count detached divisor double_type down end end_of_streams f16 f32
     f64 failed fed fetch_ahead first flipped free from from_bits given H in_parallel io is_aligned is_float
     is_power_of_two KH KW LANES large last learnt left length load_apart load_states_apart member moved

@@ -99,6 +99,9 @@ class BackwardBlock:
         writer.line("const i64 next_begin = length ? (T - 1) / length * length : 0;")
         with writer.block("for (i64 begin = next_begin; begin >= 0; begin -= length) {"):
             writer.line("const i64 end = begin + length < T ? begin + length : T;")
+            writer.line(
+                "const i64 from = begin ? begin - length : next_begin, at = begin ? n0 : n0 + B;"
+            )
             yield
             writer.line("if (length == 0) break;")
 
@@ -126,7 +129,7 @@ class BackwardBlock:
         with writer.block("for (i64 t = begin; t < end; ++t) {"):
             rows = self._input_rows(writer, chosen.recompute_inputs)
             tapes = self._tape_rows(writer, "")
-            self._fetch(writer, "t", "n0", "WHOLE", self._arguments("grad_output"))
+            self._fetch_gradients(writer)
             self._time(writer)
             self.arrays.of_step(writer)
             writer.line("#pragma omp simd")
@@ -276,7 +279,7 @@ class BackwardBlock:
     def _fetch(
         self, writer: Writer, t: str, n0: str, guard: str, arguments: list[Argument]
     ) -> None:
-        """Ask for rows ahead of their use: the gradients while the states run forwards, then the next block's."""
+        """Ask for rows ahead of their use."""
         if all(a.optional for a in arguments):
             guard = " && ".join([guard, *(self._field(a) for a in arguments)])
         rows = [f"{self._field(a)} + {t} * N + {n0}" for a in arguments]
@@ -285,6 +288,18 @@ class BackwardBlock:
     @property
     def _is_half(self) -> bool:
         return any(a.type == "uint16_t*" for a in self._arguments("saved"))
+
+    def _fetch_gradients(self, writer: Writer) -> None:
+        """While the states run forwards: gradients of the segment before, or of the next block, the last step first.
+
+        This block's own would come too late: few steps pass until the first of them is read.
+        """
+        ahead = self._arguments("grad_output")
+        if not self.checkpoints:
+            self._fetch(writer, "(T - 1 - t)", "n0 + B", streaming.NEXT_BLOCK, ahead)
+            return
+        writer.line("const i64 back = (begin ? begin : T) - 1 - (t - begin);")
+        self._fetch(writer, "back", "at", "WHOLE && back >= from && at + B <= N", ahead)
 
     def _fetch_next(self, writer: Writer) -> None:
         """Ask for what is read next: the inputs of the segment before, or the next block's rows."""
@@ -298,9 +313,6 @@ class BackwardBlock:
         if not self.checkpoints:
             self._fetch(writer, "(T - 1 - t)", "n0 + B", streaming.NEXT_BLOCK, ahead)
             return
-        writer.line(
-            "const i64 from = begin ? begin - length : next_begin, at = begin ? n0 : n0 + B;"
-        )
         writer.line("const i64 soon = from + end - 1 - t;")
         self._fetch(writer, "soon", "at", "WHOLE && soon < T && at + B <= N", ahead)
 
