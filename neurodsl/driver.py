@@ -47,7 +47,7 @@ class Analysis:
     def fingerprint(self, options: Options) -> str:
         """A hex digest of texts, options and compiler version: equal means that the same bytes come out.
 
-        Of one state of the code, that is; the cache adds that to its keys (`neurodsl.build.generator`).
+        Of one state of the code, that is; the cache adds that to its keys (`neurodsl.build.generator_digest`).
         """
         bundle = _bundle(self.model)
         content = json.dumps(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from neurodsl.build import cache, ninja, variants
 from neurodsl.build.errors import BuildError, ToolchainError
-from neurodsl.build.generator import generator_digest
+from neurodsl.build.generator_digest import generator_digest
 from neurodsl.build.ninja import Edge
 from neurodsl.build.toolchain import (
     CXX_REMEDY,

@@ -10,10 +10,9 @@ from torch import Tensor
 
 import neurodsl
 
-STEPS, NEURONS = (
-    4,
-    (1 << 20) + 3 * 16,
-)  # a last block that is not whole; rows that begin on lines of the cache
+STEPS = 4
+NEURONS = (1 << 20) + 3 * 16
+"""The last block is not whole; rows begin on lines of the cache."""
 PIECE = 128 * 1024
 
 

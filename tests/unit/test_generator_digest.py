@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from neurodsl.build import libraries
-from neurodsl.build.generator import PACKAGES, digest_of_folders, folder_of
+from neurodsl.build.generator_digest import PACKAGES, digest_of_folders, folder_of
 
 
 def test_contents_and_names_count(tmp_path: Path) -> None:
