@@ -56,10 +56,10 @@ OF_KERNELS = r"^(forward|backward|reduce|stencil)_"
 class CNames:
     """Hands out identifiers, each once."""
 
-    def __init__(self, reserved: Iterable[str] = (), derived: str = "(?!)") -> None:
+    def __init__(self, reserved: Iterable[str] = (), derived: str = OF_KERNELS) -> None:
         """`reserved`: more that is not handed out; `derived`: a pattern of what is made of other names."""
         self._taken = {*KEYWORDS, *OURS, *reserved}
-        self._derived = re.compile(f"{OF_KERNELS}|{derived}")
+        self._derived = re.compile(derived)
 
     def fresh(self, name: str) -> str:
         """`name`, made an identifier; with underscores, then a number, where that is taken."""

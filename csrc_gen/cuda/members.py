@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from neurodsl.csrc_gen.arguments import Argument
+from neurodsl.csrc_gen.c_names import OF_KERNELS
 from neurodsl.csrc_gen.cpp.layout import field_names
 from neurodsl.csrc_gen.cuda.arguments import STREAMS
 from neurodsl.csrc_gen.cuda.printers import is_distance
@@ -21,7 +22,7 @@ kept_at difference add_quotient reaches is_finite block_sum add_shared threads b
 least most half_bits bfloat16_bits""".split()  # noqa: SIM905
 """Names of CUDA texts beside those of C++ ones."""
 
-DERIVED = r"^(own|by|kept)_|_(pack|type)$"
+DERIVED = rf"{OF_KERNELS}|^(own|by|kept)_|_(pack|type)$"
 """What CUDA texts make of other names; a variable of a neuron that is called so gets another name."""
 
 
