@@ -5,7 +5,7 @@
     <name>_run                      the choice of instance and of how many neurons a thread takes
 
 A segment begins with the states that forward_train kept, the first with the initial states. Where none were kept, the
-thread runs from the first step on each time. Full instances give the gradients of scalars too, one neuron a thread.
+thread runs from the first step on each time. Full instances give the gradients of scalars too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from neurodsl.csrc_gen.arguments import Argument, differentiable
 from neurodsl.csrc_gen.cuda.arguments import cuda_backward_arguments
 from neurodsl.csrc_gen.cuda.backward_thread import DEVICE, BackwardThread
-from neurodsl.csrc_gen.cuda.choice import write_choice, write_single
+from neurodsl.csrc_gen.cuda.choice import write_choice
 from neurodsl.csrc_gen.cuda.members import conditions, write_arguments
 from neurodsl.csrc_gen.cuda.schedule import segment_steps
 from neurodsl.csrc_gen.writer import Writer
@@ -74,7 +74,7 @@ def _tiles(writer: Writer, thread: BackwardThread) -> None:
 
 def _run(writer: Writer, name: str, threads: list[BackwardThread]) -> None:
     plain, full = threads
-    writer.line("template <typename io, typename real, int V, int K>")
+    writer.line("template <typename io, typename real, int V, int V_FULL, int K>")
     head = f"{DEVICE} void {name}_run(const {name}_arguments<io, real>& a) {{"
     fields = plain.fields
     wanted = [a for a in plain.arguments if a.role == "grad_param" or a.recorded]
@@ -95,7 +95,7 @@ def _full(writer: Writer, full: BackwardThread) -> None:
     if sums:
         writer.line(f"double sums[{len(sums)}] = {{}};")
         given = ", sums"
-    writer.line(f"{full.name}_choice<io, real, V, K>(a{given});")
+    writer.line(f"{full.name}_choice<io, real, V_FULL, K>(a{given});")
     if not sums:
         return
     writer.line("__shared__ double warps[BLOCK / 32];")
@@ -126,7 +126,5 @@ def _choice(writer: Writer, thread: BackwardThread) -> None:
         return f"{thread.name}_tiles<io, real, {neurons}, K, {types}>(a{members.divided}{passed});"
 
     with writer.block(head):
-        if thread.chosen.full:
-            write_single(writer, members, call)
-        else:
-            write_choice(writer, members, call, corrected, packed + thread.whole)
+        packed += thread.whole
+        write_choice(writer, members, call, corrected, packed, fixed=not thread.chosen.full)

@@ -19,6 +19,8 @@ def write_choice(
     corrected: str,
     packed: str,
     before_single: str = "",
+    *,
+    fixed: bool = True,
 ) -> None:
     """The statements that call `<name>_tiles<io, real, neurons, …>`.
 
@@ -29,24 +31,19 @@ def write_choice(
         corrected: the condition under which divisors may be corrected reciprocals.
         packed: the condition under which V neurons may move together.
         before_single: a statement for calls of which one neuron a thread would do otherwise.
+        fixed: whether there is an instance for the usual values of what kernels are compiled for.
     """
     many = f"a.N > int64_t(gridDim.x) * BLOCK && {packed}"
     many += f" && {corrected}" if corrected else ""
     usual, types = members.usual
     members.write_divisors(writer)
     with writer.block("if constexpr (V > 1) {"), writer.block(f"if ({many}) {{"):
-        if usual:
+        if usual and fixed:
             writer.line(f"if ({usual}) {call('V', f'false{types}')}")
             writer.line(f"else {call('V', f'false{members.loose}')}")
         else:
-            writer.line(call("V", "false"))
+            writer.line(call("V", f"false{members.loose}"))
         writer.line("return;")
     if before_single:
         writer.line(before_single)
-    writer.line(call("1", f"true{members.loose}"))
-
-
-def write_single(writer: Writer, members: Members, call: Callable[[str, str], str]) -> None:
-    """The statements for one neuron a thread."""
-    members.write_divisors(writer)
     writer.line(call("1", f"true{members.loose}"))

@@ -22,6 +22,10 @@ MOST_BLOCKS = 4096
 """Blocks of a backward pass: each leaves a part of every param's gradient."""
 
 
+MOST_HELD = 100
+"""Registers that a thread's values may take where two blocks are resident, which leaves it 255."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """An element type of `[T, N]` arrays, and what it is computed in."""
@@ -49,17 +53,19 @@ class Schedule:
     neurons: int
     steps: int
     resident: int
+    neurons_full: int = 0
+    """Neurons a thread of a backward pass that gives the gradients of params too."""
 
 
 def forward_schedule(plan: KernelPlan, number: Number) -> Schedule:
     """16 bytes an access; as many steps at once as make 16 values of an input, fewer for long programs."""
     work = weight(plan.forward.step)
     neurons = max(1, 16 // number.size)
-    if work > 400 or (number.size == 2 and work > 60):
+    if number.size == 2 and work > 60:
         neurons //= 2
     inputs = max(len(plan.inputs), 1)
     steps = min(4, segment_steps(plan))
-    while steps > 1 and (steps * inputs * neurons > 32 or steps * neurons * work > 700):
+    while steps > 1 and (steps * inputs * neurons > 32 or steps * neurons * work > 1000):
         steps //= 2
     size = 2 if number.real == "double" else 1
     held = size * neurons * (len(plan.states) + steps * inputs + 2) + len(plan.scalars)
@@ -81,18 +87,31 @@ def segment_steps(plan: KernelPlan) -> int:
 
 
 def backward_schedule(plan: KernelPlan, number: Number) -> Schedule:
-    """16 or 8 bytes an access where no param's gradient is wanted: a segment's values stay in registers."""
+    """16 or 8 bytes an access: a segment's values stay in registers.
+
+    With params' gradients a thread has one neuron, and several where training runs that pass: both are one kernel,
+    whose registers are those of the pass that needs more.
+    """
     steps, work, size = segment_steps(plan), _work(plan), 2 if number.real == "double" else 1
-    kept, states = _values(plan, full=False), 2 * len(plan.states)
+    states = 2 * len(plan.states)
+
+    def held(neurons: int, *, full: bool) -> int:
+        return size * neurons * (steps * _values(plan, full=full) + states)
+
     neurons = max(1, 16 // number.size)
     while neurons * number.size > 8 and (
-        size * neurons * (steps * kept + states) > 72 or neurons * steps * work > 2000
+        held(neurons, full=False) > 72 or neurons * steps * work > 2000
     ):
         neurons //= 2
-    plain = size * neurons * (steps * kept + states)
-    full = size * (steps * _values(plan, full=True) + states + len(plan.scalars))
-    held = max(plain, full) + len(plan.scalars)
-    return Schedule(neurons, steps, 4 if held <= 56 and work < 40 else 2)
+    scalars = size * len(plan.scalars)
+    neurons_full = min(neurons, max(1, 8 // number.size)) if plan.learns else 1
+    while neurons_full > 1 and (
+        held(neurons_full, full=True) + scalars > MOST_HELD or neurons_full * steps * work > 2000
+    ):
+        neurons_full //= 2
+    most = max(held(neurons, full=False), held(neurons_full, full=True) + scalars)
+    resident = 4 if most + len(plan.scalars) <= 56 and work < 40 else 2
+    return Schedule(neurons, steps, resident, neurons_full)
 
 
 def _passes(plan: KernelPlan, *, full: bool) -> list[BackwardPlan]:

@@ -172,6 +172,8 @@ def _entry(
     values = ", ".join(spelt.get(a.name, "nullptr") for a in taken)
     space = f"{plan.prefix}_kernels"
     layout = f"{schedule.neurons}, {schedule.steps}"
+    if schedule.neurons_full:
+        layout = f"{schedule.neurons}, {schedule.neurons_full}, {schedule.steps}"
     layout = {"reduce": f"{schedule.neurons}", BITS: f"{schedule.steps}"}.get(name, layout)
     resident = 1 if name == "reduce" else schedule.resident
     symbol = f"{plan.prefix}_{name}_{number.suffix}"

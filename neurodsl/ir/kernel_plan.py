@@ -163,6 +163,8 @@ class KernelPlan:
     """`--fp strict`: no contraction, true divisions."""
     draws: tuple[Draw, ...] = ()
     feedbacks: tuple[tuple[str, str], ...] = ()
+    learns: bool = False
+    """Whether a param is declared learnable: `backward_full` is then what training runs."""
     """(an input, the output of the step before that a module makes it of)."""
     checkpoints: tuple[str, ...] = ()
     """States that forward_train may keep at some steps, so that backward need not begin at the first; in order."""

@@ -77,6 +77,7 @@ def make_plan(neuron: NeuronModel, *, prefix: str, save: str, fp: str, spiking: 
         saved=saved,
         strict=fp == "strict",
         feedbacks=neuron.feedbacks,
+        learns=any(param.learnable for param in neuron.params),
         draws=tuple(Draw(n.name, n.kind, k) for k, n in enumerate(neuron.noises)),
     )
     plan = replace(plan, bytes_per_step=_bytes(plan), **_checkpoints(plan))

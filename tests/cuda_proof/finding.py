@@ -46,6 +46,8 @@ SHAPES = [
     (5, 256, 1, True, "far params", "given", True),
     (15, 256, 1, True, "far params, other arms", "usual", True),
     (11, 640, 1, True, "threshold, other arms", "usual", True),
+    (15, 640, 1, True, "threshold, sevenths", "usual", True),
+    (15, 640, 1, True, "threshold, sevenths", "given", True),
     (11, 641, 1, True, "threshold, other arms", "usual", False),
     (0, 640, 1, True, "random", "usual", True),
     (1, 1, None, True, "random", "given", True),

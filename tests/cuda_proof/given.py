@@ -56,7 +56,9 @@ def given_for(case: Case) -> Given:
 def _input(case: Case, random: np.random.Generator) -> Array:
     shape = (case.steps, case.neurons)
     if case.data.startswith("threshold"):
-        return random.choice([-1.0, 0.0, 1.0, 2.0], shape)
+        return random.choice([-1.0, 0.0, 1.0, 2.0], shape) * (
+            7.0 if "sevenths" in case.data else 1.0
+        )
     drawn = random.standard_normal(shape) * 0.8 + 0.4
     if case.data == "nonfinite" and case.steps:
         for value in (np.nan, np.inf, -np.inf):
@@ -75,7 +77,8 @@ def _state(case: Case, random: np.random.Generator, start: Any) -> Array:
 def _params(case: Case, of: Subject, random: np.random.Generator) -> dict[str, Any]:
     """The defaults; or others, no powers of two, nothing that is 0; with `arms` each boolean the other one.
 
-    With `far`, `tau` is where a product with the reciprocal is no longer corrected, but a division done.
+    With `far`, `tau` is where a product with the reciprocal is no longer corrected, but a division done. With
+    `sevenths` it is 7, as inputs are multiples of 7, so that only right quotients reach the threshold exactly.
     """
     made: dict[str, Any] = {}
     kind = computed_in(case.dtype)
@@ -88,6 +91,8 @@ def _params(case: Case, of: Subject, random: np.random.Generator) -> dict[str, A
             value = _other(float(value), param.get("interval", ""))
         if case.data.startswith("far") and param["name"] == "tau":
             value = 20001.0
+        if "sevenths" in case.data and param["name"] == "tau":
+            value = 7.0
         if param["shape"] == "[time]":
             drawn = random.standard_normal(case.steps) * 0.3
             made[param["name"]] = (value + drawn).astype(kind)
