@@ -33,3 +33,34 @@ def python_names(names: Iterable[str]) -> dict[str, str]:
         used.add(found)
         spelt[name] = found
     return spelt
+
+
+class ModuleNames:
+    """Names of a generated module beside its classes: what it imports, and what it works out for them.
+
+    What classes read has one leading underscore: of two, Python would put the class's name before.
+    """
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        self._used = set(classes)
+        self.definition, self.base, self.param = map(self._apart, _IMPORTED)
+
+    @property
+    def imported(self) -> str:
+        """What stands after `import`, from `neurodsl.runtime.module`."""
+        spelt = (self.definition, self.base, self.param)
+        pairs = zip(_IMPORTED, spelt, strict=True)
+        return ", ".join(a if a == b else f"{a} as {b}" for a, b in pairs)
+
+    def fresh(self, name: str) -> str:
+        """A private name that nothing else has."""
+        return self._apart("_" + name.lstrip("_"))
+
+    def _apart(self, name: str) -> str:
+        while name in self._used:
+            name += "_"
+        self._used.add(name)
+        return name
+
+
+_IMPORTED = ("Definition", "Neuron", "Param")

@@ -57,3 +57,60 @@ def test_a_param_of_that_name(word: str) -> None:
     x = 2 * torch.rand(4, 30, generator=torch.Generator().manual_seed(1))
     assert torch.equal(node(x), neurodsl.load("LIF").LIF(tau=3.0, backend="reference")(x))
     assert [name for name, _ in node.named_parameters()] == [python]
+
+
+NEURONS_NAME = re.compile(r"(?<=neuron )LIF\b|(?<=surrogate )atan\b")
+"""In the library's text of LIF."""
+
+
+@pytest.mark.parametrize(
+    "word", ["_x", "__x", "_", "Neuron", "Definition", "Param", "torch", "step", "manifest_beside"]
+)
+def test_a_neuron_of_that_name(word: str) -> None:
+    found = find("LIF")
+    assert found is not None
+    text = NEURONS_NAME.sub(word, found[1])
+    module = neurodsl.load(text + "\n\n" + NEURONS_NAME.sub("Other", found[1]))
+    x = 2 * torch.rand(4, 30, generator=torch.Generator().manual_seed(1))
+    usual = neurodsl.load("LIF").LIF(backend="reference")(x)
+    for neuron in (getattr(neurodsl.load(text), word), getattr(module, word), module.Other):
+        node = neuron(backend="reference")
+        assert torch.equal(node(x), usual)
+        assert type(node).__mro__[1].__module__ == "neurodsl.runtime.module"
+
+
+def test_names_of_the_module_are_apart() -> None:
+    """A computed param and a neuron that would take the names of what the module works out, a surrogate in a class."""
+    neurons = """
+surrogate __g(u):
+    gradient = 1 / (1 + u * u)
+
+surrogate A_initial(u):
+    gradient = 1 / (2 + u * u)
+
+neuron {name}:
+    input  x
+    output s
+    param initial = 1.0
+    param uniforms = 2 * initial
+    state v = 0.5
+    charge:
+        v = v + x / (uniforms * uniforms)
+    fire:
+        s = spike(v - initial, {surrogate})
+    reset:
+        v = v - s
+"""
+    head, neuron = neurons.split("neuron", 1)
+    parts = [("A", "__g()"), ("_A_uniforms", "A_initial()"), ("_A_initial", "__g()")]
+    module = neurodsl.load(
+        head + "\n".join("neuron" + neuron.format(name=n, surrogate=s) for n, s in parts)
+    )
+    x = torch.ones(3, 4, requires_grad=True)
+    for name, _ in parts:
+        node = getattr(module, name)(backend="reference")
+        assert node(x).sum(0).tolist() == [1.0] * 4
+        node.reset()
+
+
+"""0.5 + 1/4 a step: a spike in the second."""
