@@ -106,7 +106,7 @@ def backward_schedule(plan: KernelPlan, number: Number) -> Schedule:
     scalars = size * len(plan.scalars)
     neurons_full = min(neurons, max(1, 8 // number.size)) if plan.learns else 1
     while neurons_full > 1 and (
-        held(neurons_full, full=True) + scalars > MOST_HELD or neurons_full * steps * work > 2000
+        held(neurons_full, full=True) + scalars > MOST_HELD or neurons_full * steps * work > 800
     ):
         neurons_full //= 2
     most = max(held(neurons, full=False), held(neurons_full, full=True) + scalars)
