@@ -7,6 +7,7 @@ selection of gradients: exactly 0 into the arm that was not taken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -55,6 +56,19 @@ class _Adjoint:
         self.wanted |= {carry.incoming.name for carry in lowered.states}
         self.wanted |= reals if full else set()
         self.reach = self._reach()
+        self.infinite = set(lowered.infinite)
+        for assign in lowered.step:
+            if self._infinite(assign.value):
+                self.infinite.add(assign.target.name)
+
+    def _infinite(self, e: Expr) -> bool:
+        """Whether it is infinite in ordinary use, such as the time of a last spike: what a spike chooses by a gradient
+        of 0 is no number then.
+        """
+        if isinstance(e, Op):
+            parts = [a for a in e.args if not (e.name == "select" and isinstance(a, Const))]
+            return e.type is IRType.REAL and any(self._infinite(a) for a in parts)
+        return e.name in self.infinite if isinstance(e, Var) else math.isinf(e.value)
 
     def _reach(self) -> set[str]:
         """Variables through which a gradient gets to something that wants one."""
@@ -150,7 +164,11 @@ class _Adjoint:
                 if var.name not in self.reach:
                     continue
                 sign, size = _signed(derivative)
-                self.contribute(var, self.product(upstream, size), negative=negative != sign)
+                value = self.product(upstream, size)
+                if var.type is IRType.BOOL and self._infinite(size):
+                    none = Op("eq", (upstream, ZERO), IRType.BOOL)
+                    value = Op("select", (none, ZERO, value))
+                self.contribute(var, value, negative=negative != sign)
 
     def _surrogate_params(self, rule: SpikeRule, upstream: Expr) -> None:
         """A spike acts backward as its primitive: so do the params that are given to its surrogate."""

@@ -6,6 +6,7 @@ becomes a scalar that the host works out; in a chain, that is the longest beginn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -92,7 +93,20 @@ class _Lowering:
             self.uses_time,
             self.spikes,
             self.names,
+            self._infinite(),
         )
+
+    def _infinite(self) -> frozenset[str]:
+        params = [s.var.name for s in self.scalars.scalars() if s.default in (math.inf, -math.inf)]
+        begin = {s.name: m.walk(s.initial) for s in self.neuron.states}
+        numbers = (
+            (name, node.value)
+            for name, nodes in begin.items()
+            for node in nodes
+            if isinstance(node, m.Literal)
+        )
+        states = [self.incoming[name].name for name, value in numbers if math.isinf(value)]
+        return frozenset(params + states)
 
     # --- statements ---
 

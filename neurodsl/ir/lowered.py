@@ -39,6 +39,8 @@ class LoweredStep:
     uses_time: bool
     spikes: Mapping[str, SpikeRule]
     names: Names
+    infinite: frozenset[str] = frozenset()
+    """Variables of states that begin at infinity, such as the time of the last spike, and of params that are."""
 
     @property
     def read(self) -> tuple[Binding, ...]:

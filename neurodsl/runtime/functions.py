@@ -183,7 +183,10 @@ def alike(tensor: Tensor, value: Value) -> Tensor:
 
 
 class _Choose(torch.autograd.Function):
-    """`a if s else b` for a spike: its gradient is g * (a - b); the arm that is not taken gets exactly 0."""
+    """`a if s else b` for a spike: its gradient is g * (a - b); the arm that is not taken gets exactly 0.
+
+    Where g is 0 that is 0, even if an arm is infinite, as the time of the last spike is before the first.
+    """
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -194,7 +197,8 @@ class _Choose(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         s, a, b = ctx.saved_tensors
         taken = s != 0
-        parts = (g * (a - b), torch.where(taken, g, 0), torch.where(taken, 0, g))
+        to_spike = torch.where((a - b).isinf() & (g == 0), 0, g * (a - b))
+        parts = (to_spike, torch.where(taken, g, 0), torch.where(taken, 0, g))
         return tuple(
             part.sum_to_size(x.shape) if needed else None
             for part, x, needed in zip(parts, (s, a, b), ctx.needs_input_grad, strict=True)

@@ -192,7 +192,10 @@ class _System:
 
     @property
     def _hidden(self) -> dict[str, m.Expr]:
-        return {s.target: s.value for s in self.owner.statements if s.hidden}
+        """The compiler's own variables; not the states that an earlier system has given a value, which may be these."""
+        states = self.owner.declared.states
+        made = (s for s in self.owner.statements if s.hidden and s.target not in states)
+        return {s.target: s.value for s in made}
 
     def _own_coefficients(
         self, derivatives: dict[str, m.Expr], method: str

@@ -45,8 +45,15 @@ def to_sympy(e: Expr) -> Any:
     return FUNCTIONS[e.name](*args)
 
 
+_NOT_FINITE = {"inf": math.inf, "nan": math.nan}
+"""Symbols for numbers of which SymPy has no derivative, but NaN. They stand for what all neurons share."""
+
+
 def number(value: float) -> Any:
     """A number: an Integer where it is whole, else a Float of full precision."""
+    if not math.isfinite(value):
+        size = sympy.Symbol("nan" if math.isnan(value) else "inf", real=True)
+        return -size if value < 0 else size
     if value == value and abs(value) < 2**53 and value == int(value):
         return sympy.Integer(int(value))
     return sympy.Float(value, 17)
@@ -61,11 +68,13 @@ class FromSympy:
 
     def __init__(self, variables: Iterable[Var], scalars: frozenset[str]) -> None:
         self._variables = {var.name: var for var in variables}
-        self._scalars = scalars
+        self._scalars = scalars | _NOT_FINITE.keys()
 
     def expression(self, e: Any) -> Expr:
         """A real expression of the intermediate representation."""
         if e.is_Symbol:
+            if e.name in _NOT_FINITE:
+                return Const(_NOT_FINITE[e.name])
             var = self._variables[e.name]
             return Op("to_real", (var,)) if var.type is IRType.BOOL else var
         if e.is_number:

@@ -13,6 +13,8 @@ ARMS = [
     ("1 / x if x > 0.1 else 0.5 * x", "a quotient at 0"),
     ("exp(300 * x) if x < 0.2 else x ** 2", "an overflow"),
     ("(log(x) if x > 0.5 else x) if x > 0 else 2 * x", "one in the other"),
+    ("inf if x > 100 else x", "infinity"),
+    ("-inf if x > 100 else (w * x if x < 50 else inf)", "infinities on both sides"),
 ]
 
 
@@ -49,3 +51,26 @@ def test_no_gradient_is_nan(before: str, expression: str) -> None:
     for reference, fused in zip(*results, strict=True):
         assert torch.isfinite(reference).all()
         torch.testing.assert_close(reference, fused, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("begin", ["-inf", "inf", "-1e300 * 1e300"])
+def test_a_state_that_begins_at_infinity(begin: str) -> None:
+    """The time of the last spike: a spike chooses between it and `t`, with a gradient of 0 times infinity."""
+    source = (
+        f"neuron N:\n    input x\n    output s\n    state v = 0\n    state last = {begin}\n"
+        "    charge:\n        since = t - last\n        v = 0.5 * v + x if abs(since) > 2 else v\n"
+        "    fire:\n        s = spike(v - 1)\n"
+        "    reset:\n        v = 0 if s else v\n        last = t if s else last\n"
+    )
+    gradients = []
+    for backend in ("reference", "fused"):
+        x = torch.full((5, 3), 0.8, dtype=torch.float64, requires_grad=True)
+        node = neurodsl.load(source).N(backend=backend).double()
+        output = node(x)
+        assert output[:, 0].tolist() == [0, 1, 0, 0, 0]
+        output.sum().backward()
+        gradients.append(x.grad)
+    reference, fused = gradients
+    assert torch.isfinite(reference).all()
+    assert reference[:2].min() > 0
+    torch.testing.assert_close(fused, reference, rtol=1e-12, atol=0)

@@ -245,3 +245,32 @@ def test_functions_within_a_system_see_each_stage() -> None:
     assert (end(called, 0.1, 2.0, 0.3) == end(written, 0.1, 2.0, 0.3)).all()
     model = analyse_text(called, "n.neuron", Options(), disk_loader).model.neurons[0]
     assert sum(s.hidden for s in model.statements) > 4
+
+
+@pytest.mark.parametrize(
+    "solver", ["", "euler", "heun", "rk2", "rk4(steps=2)", "exponential_euler", "exact"]
+)
+def test_a_system_after_another(solver: str) -> None:
+    """The second reads states that the first has moved and a line has changed: they are constants to it."""
+    by = f" by {solver}" if solver else ""
+    source = f"""
+neuron N:
+    input x
+    output v
+    state g = 0.3
+    state h = -0.2
+    state v = 0.1
+    charge:
+        dg/dt = -g + 0.5 * h{by}
+        dh/dt = -h{by}
+        g = g + x
+        dv/dt = (g - v) / 3{by}
+"""
+    module = neurodsl.load(source)
+    x = torch.randn(6, 2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    check_fused(lambda backend: module.N(backend=backend, dt=0.3), x)
+    node, v = module.N(backend="reference", dt=1e-3).double(), 0.1
+    with torch.no_grad():
+        node(torch.full((1, 1), 0.7, dtype=torch.float64))
+    g = 0.3 + 1e-3 * (-0.3 - 0.1) + 0.7
+    assert node.v.item() == pytest.approx(v + 1e-3 * (g - v) / 3, abs=1e-6)
