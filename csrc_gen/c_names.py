@@ -26,12 +26,12 @@ KEYWORDS = frozenset(
 OURS = frozenset(
     """add_to add_up all allocate args at atomicAdd b back before begin bf16 bits blocks border buffer c call
     carried channels CHECKED choice choose count detached divisor double_type down end end_of_streams f16 f32
-    f64 failed fed fetch_ahead first flipped free from from_bits given H in_parallel io is_aligned is_float
+    f64 failed fed fetch_ahead first flipped free from from_bits give given H in_parallel io is_aligned is_float
     is_power_of_two KH KW LANES large last learnt left length load_apart load_states_apart member moved
     neurons next next_begin note_failure now of_bfloat16 p pad pad_plane padded params pays plane planes
     POWERS q RECORD RECORDED run scratch slot soon spare start states stencil steps_of store_bits
-    store_states_apart stream STREAM stream_out sum sums team there to_bfloat16 total unwanted up V values W
-    warp zeros""".split()  # noqa: SIM905
+    store_states_apart stream STREAM stream_out sum sums take team there to_bfloat16 total up V V_FULL values W
+    warp width zeros""".split()  # noqa: SIM905
 )
 """What the kernels' own text calls things where variables of a neuron are in sight: a test reads it off the texts."""
 

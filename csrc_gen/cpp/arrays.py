@@ -42,11 +42,18 @@ class BlockArrays:
                 writer.line(
                     f"for (int j = 0; j < n; ++j) {self.held[name]}[j] = {field}[{place_of(shape, NEURON)}];"
                 )
+                self._pad(writer, self.held[name])
         if any(shape == ("time", "channel") for shape, _, _ in self.rows):
             writer.line(f"i64 {self.channel}[B];")
             writer.line(
                 f"for (int j = 0; j < n; ++j) {self.channel}[j] = {place_of(('channel',), NEURON)};"
             )
+            self._pad(writer, self.channel)
+
+    @staticmethod
+    def _pad(writer: Writer, values: str) -> None:
+        """Beside a block that is not whole stand values of its first neuron."""
+        writer.line(f"for (int j = n; j < width; ++j) {values}[j] = {values}[0];")
 
     def of_step(self, writer: Writer) -> None:
         """Once a time step."""

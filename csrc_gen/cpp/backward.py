@@ -13,7 +13,7 @@ from neurodsl.csrc_gen.cpp import streaming
 from neurodsl.csrc_gen.cpp.arrays import Parts
 from neurodsl.csrc_gen.cpp.backward_block import BackwardBlock
 from neurodsl.csrc_gen.cpp.divisors import divisors, powers
-from neurodsl.csrc_gen.cpp.layout import EVERY, PARALLEL_FROM, field_names, write_struct
+from neurodsl.csrc_gen.cpp.layout import EVERY, PARALLEL_FROM, field_names, is_long, write_struct
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import BackwardPlan, KernelPlan
@@ -72,6 +72,7 @@ class BackwardPrinter:
                 writer.line("if (scratch == nullptr) return note_failure(failed);")
                 with writer.block("for (i64 b = first; b < last; ++b) {"):
                     writer.line("const i64 n0 = b * B;")
+                    writer.line("const int count = N - n0 < B ? int(N - n0) : B;")
                     writer.line(f"double* sum = FULL ? sums + b * {max(self.sums, 1)} : sums;")
                     with writer.block("if (FULL) {"):
                         self._choose(writer, "full")
@@ -89,11 +90,13 @@ class BackwardPrinter:
 
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
-        powers = "POWERS" if which == "plain" else "false"
-        call = f"{name}_{which}<real, true, {powers}>(a, n0, B, stream, scratch, sum{more})"
-        writer.line(f"if (N - n0 >= B) {call};")
-        call = f"{name}_{which}<real, false, false>(a, n0, int(N - n0), false, scratch, sum{more})"
-        writer.line(f"else {call};")
+        call = f"{name}_{which}<real, false, false>(a, n0, count, false, scratch, sum{more});"
+        if not is_long(self.plan):
+            powers = "POWERS" if which == "plain" else "false"
+            whole = f"{name}_{which}<real, true, {powers}>(a, n0, B, stream, scratch, sum{more});"
+            writer.line(f"if (count == B) {whole}")
+            call = f"else {call}"
+        writer.line(call)
 
     def _run(self, writer: Writer) -> None:
         wanted = [a for a in self.arguments if a.role == "grad_param" or a.recorded]
@@ -110,6 +113,7 @@ class BackwardPrinter:
             with self._only_where(writer, wanted):
                 given = f"(a, large, nullptr{none})"
                 chosen = powers(self.dividing, self.arguments, self.fields)
+                chosen = "" if is_long(self.plan) else chosen
                 call = f"{self.name}_blocks<real, false"
                 if chosen:
                     writer.line(f"if ({chosen}) return {call}, is_float<real>>{given};")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from neurodsl.csrc_gen.arguments import Argument, initial_value
 from neurodsl.csrc_gen.c_names import CNames, backward_names
-from neurodsl.csrc_gen.cpp import streaming
+from neurodsl.csrc_gen.cpp import streaming, tails
 from neurodsl.csrc_gen.cpp.arrays import BlockArrays, Parts
 from neurodsl.csrc_gen.cpp.divisors import DividingPrinter
 from neurodsl.csrc_gen.cpp.layout import EVERY, field_names, write_scalars
@@ -65,7 +65,7 @@ class BackwardBlock:
         more = f"i64 n0, int count, bool stream, real* scratch, double* sum{more}) {{"
         with writer.block(f"{head}const {self.name}_arguments<real>& a, {more}"):
             writer.line("const i64 T = a.T, N = a.N;")
-            writer.line("const int n = WHOLE ? B : count;")
+            writer.line(tails.WIDTH)
             write_scalars(writer, self.arguments, self.names, self.plan.scalars)
             self.printer.write(writer)
             self.arrays = BlockArrays(
@@ -116,16 +116,17 @@ class BackwardBlock:
             writer.line(f"alignas(64) real {state}[B];")
             argument = initial[carry.name]
             field = self._field(argument)
-            first = f"{field}[n0 + j]"
+            value = None
             if argument.optional:
                 value = self._field(initial_value(self.arguments, argument.of))
-                first = f"{field} ? {first} : {value}"
-            fill = f"for (int j = 0; j < n; ++j) {state}[j] = {first};"
-            if carry.name in kept:
-                at = f"{self._field(kept[carry.name])}[(begin / {EVERY} - 1) * N + n0 + j]"
-                writer.line(f"if (begin) for (int j = 0; j < n; ++j) {state}[j] = {at};")
-                fill = f"else {fill}"
-            writer.line(fill)
+            if carry.name not in kept:
+                tails.write_filled(writer, state, field, "n0", otherwise=value)
+                continue
+            at = f"(begin / {EVERY} - 1) * N + n0"
+            with writer.block("if (begin) {"):
+                tails.write_filled(writer, state, self._field(kept[carry.name]), at)
+            with writer.block("else {"):
+                tails.write_filled(writer, state, field, "n0", otherwise=value)
         with writer.block("for (i64 t = begin; t < end; ++t) {"):
             rows = self._input_rows(writer, chosen.recompute_inputs)
             tapes = self._tape_rows(writer, "")
@@ -133,7 +134,7 @@ class BackwardBlock:
             self._time(writer)
             self.arrays.of_step(writer)
             writer.line("#pragma omp simd")
-            with writer.block("for (int j = 0; j < n; ++j) {"):
+            with writer.block(tails.LOOP):
                 self.arrays.of_neuron(writer)
                 self._read(writer, chosen.recompute_inputs, rows)
                 for carry, state in zip(chosen.recompute_states, states, strict=True):
@@ -152,8 +153,9 @@ class BackwardBlock:
                 rows.append("")
                 continue
             row = self.locals.fresh(f"{binding.name}_row")
-            field = self._field(inputs[binding.name])
-            writer.line(f"const real* __restrict {row} = {field} + t * N + n0;")
+            where = f"{self._field(inputs[binding.name])} + t * N + n0"
+            kept = self.locals.fresh(f"{binding.name}_kept")
+            tails.write_row(writer, "real", row, where, kept)
             rows.append(row)
         return rows
 
@@ -167,6 +169,9 @@ class BackwardBlock:
             if self.plan.saved:
                 where = f"{self._field(saved[var.name])} + t * N + n0"
                 type = "std::uint16_t" if saved[var.name].type == "uint16_t*" else type
+                tails.write_row(writer, type, row, where, self.locals.fresh(f"{var.name}_kept"))
+                rows.append(row)
+                continue
             writer.line(f"{const}{type}* __restrict {row} = {where};")
             rows.append(row)
         return rows
@@ -197,9 +202,7 @@ class BackwardBlock:
         for name, argument in zip(carried, finals, strict=True):
             field = self._field(argument)
             writer.line(f"alignas(64) real {name}[B];")
-            writer.line(
-                f"for (int j = 0; j < n; ++j) {name}[j] = {field} ? {field}[n0 + j] : real(0);"
-            )
+            tails.write_filled(writer, name, field, "n0", otherwise="real(0)")
         writer.line("alignas(64) real zeros[B] = {};")
         writer.line("(void)zeros;")
         return carried
@@ -209,7 +212,7 @@ class BackwardBlock:
         writer.line("if (stream) end_of_streams();")
         for name, argument in zip(carried, self._arguments("grad_initial_state"), strict=True):
             field = self._field(argument)
-            writer.line(f"if ({field}) for (int j = 0; j < n; ++j) {field}[n0 + j] = {name}[j];")
+            tails.write_back(writer, field, "n0", name, guard=field)
         for name, total in totals.items():
             if self.parts.has(name):
                 where = self.parts.place(name)
@@ -233,15 +236,15 @@ class BackwardBlock:
         chosen = self.chosen
         tapes = self._tape_rows(writer, "const ")
         inputs = self._input_rows(writer, chosen.reverse_inputs)
-        upstream = self._optional_rows(writer, self._arguments("grad_output"), "zeros")
+        upstream = self._optional_rows(writer, self._arguments("grad_output"))
         recorded = self._arguments("grad_output", recorded=True) if chosen.full else []
-        upstream += self._optional_rows(writer, recorded, "zeros")
+        upstream += self._optional_rows(writer, recorded)
         kept, given = {}, []
         for argument in self._arguments("grad_input"):
             kept[argument.name] = self.locals.fresh(f"{argument.name}_kept")
             row, field = self.locals.fresh(f"{argument.name}_row"), self._field(argument)
             writer.line(f"alignas(64) real {kept[argument.name]}[B];")
-            near = f"stream || !{field} ? {kept[argument.name]} : {field} + t * N + n0"
+            near = f"!WHOLE || stream || !{field} ? {kept[argument.name]} : {field} + t * N + n0"
             writer.line(f"real* __restrict {row} = {near};")
             given.append(row)
         self._fetch_next(writer)
@@ -249,7 +252,7 @@ class BackwardBlock:
         self.arrays.of_step(writer)
         parts = self._part_rows(writer)
         writer.line("#pragma omp simd")
-        with writer.block("for (int j = 0; j < n; ++j) {"):
+        with writer.block(tails.LOOP):
             for var, row in zip(chosen.tape, tapes, strict=True):
                 value = f"real(of_bfloat16({row}[j]))" if self._is_half else f"{row}[j]"
                 writer.line(f"const real {self.names[var.name]} = {value};")
@@ -275,6 +278,12 @@ class BackwardBlock:
                     field, near = self._field(argument), kept[argument.name]
                     call = f"stream_out<int(B * sizeof(real))>({field} + t * N + n0, {near})"
                     writer.line(f"if ({field}) {call};")
+        with writer.block("if (!WHOLE) {"):
+            for argument in self._arguments("grad_input"):
+                field, near = self._field(argument), kept[argument.name]
+                writer.line(f"if ({field}) give({field} + t * N + n0, {near}, count);")
+            for name, row in parts.items():
+                writer.line(f"give({self.parts.place(name)} + t * N + n0, {row}, count);")
 
     def _fetch(
         self, writer: Writer, t: str, n0: str, guard: str, arguments: list[Argument]
@@ -322,16 +331,20 @@ class BackwardBlock:
         for binding in self.chosen.grad_scalars:
             if self.parts.timed(binding.name):
                 row = rows[binding.name] = self.locals.fresh(f"{binding.name}_part")
-                place = self.parts.place(binding.name)
-                writer.line(f"real* {row} = {place} + t * N + n0;")
+                kept, place = self.locals.fresh(f"{row}_kept"), self.parts.place(binding.name)
+                writer.line(f"alignas(64) real {kept}[B];")
+                writer.line(f"real* {row} = WHOLE ? {place} + t * N + n0 : {kept};")
         return rows
 
-    def _optional_rows(self, writer: Writer, arguments: list[Argument], instead: str) -> list[str]:
+    def _optional_rows(self, writer: Writer, arguments: list[Argument]) -> list[str]:
         rows = []
         for argument in arguments:
             row = self.locals.fresh(f"{argument.name}_row")
-            const = "const " if instead == "zeros" else ""
-            field = self._field(argument)
-            writer.line(f"{const}real* {row} = {field} ? {field} + t * N + n0 : {instead};")
+            kept = self.locals.fresh(f"{argument.name}_kept")
+            field, where = self._field(argument), f"{self._field(argument)} + t * N + n0"
+            writer.line(f"alignas(64) real {kept}[B];")
+            writer.line(f"if (!WHOLE && {field}) take<B>({kept}, {where}, count, real(0));")
+            there = f"WHOLE ? {where} : {kept}"
+            writer.line(f"const real* {row} = {field} ? ({there}) : zeros;")
             rows.append(row)
         return rows

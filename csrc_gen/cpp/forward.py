@@ -9,13 +9,14 @@ from neurodsl.csrc_gen.arguments import (
     initial_value,
 )
 from neurodsl.csrc_gen.c_names import CNames, forward_names
-from neurodsl.csrc_gen.cpp import streaming
+from neurodsl.csrc_gen.cpp import streaming, tails
 from neurodsl.csrc_gen.cpp.arrays import BlockArrays
 from neurodsl.csrc_gen.cpp.divisors import DividingPrinter, divisors, powers
 from neurodsl.csrc_gen.cpp.layout import (
     EVERY,
     PARALLEL_FROM,
     field_names,
+    is_long,
     write_scalars,
     write_struct,
 )
@@ -73,7 +74,7 @@ class ForwardPrinter:
         head = f"static inline void {self.which.value}_block(const {self.struct}<real>& a, i64 n0, int count) {{"
         with writer.block(head):
             writer.line("const i64 T = a.T, N = a.N;")
-            writer.line("const int n = WHOLE ? B : count;")
+            writer.line(tails.WIDTH)
             write_scalars(writer, self.arguments, self.names, self.plan.scalars)
             self.printer.write(writer)
             self.arrays = BlockArrays(
@@ -84,21 +85,20 @@ class ForwardPrinter:
             for state in states:
                 writer.line(f"alignas(64) real {state}[B];")
             for state, argument in zip(states, self._of_role("initial_state"), strict=True):
-                field = self.fields[argument.name]
-                first = f"a.{field}[n0 + j]"
+                value = None
                 if argument.optional:
                     given = initial_value(self.arguments, argument.of)
                     value = f"a.{self.fields[given.name]}"
-                    first = f"a.{field} ? {first} : {value}"
-                writer.line(f"for (int j = 0; j < n; ++j) {state}[j] = {first};")
+                field = f"a.{self.fields[argument.name]}"
+                tails.write_filled(writer, state, field, "n0", otherwise=value)
             self.kept = {
-                a.name: self.locals.fresh(f"{a.name}_kept") for a in self._of_role("output")
+                a.name: self.locals.fresh(f"{a.name}_kept")
+                for a in self._of_role("output", "saved", "recorded")
             }
-            for name in self.kept.values():
-                writer.line(f"alignas(64) real {name}[B];")
+            for argument in self._of_role("output", "saved", "recorded"):
+                name = self.kept[argument.name]
+                writer.line(f"alignas(64) {_type(argument)} {name}[B];")
                 writer.line(f"(void){name};")
-            if self.plan.forward.recordable:
-                writer.line("alignas(64) real unwanted[B];")
             with writer.block("for (i64 t = 0; t < T; ++t) {"):
                 self._checkpoints(writer, states)
                 self._rows(writer)
@@ -106,15 +106,23 @@ class ForwardPrinter:
                 streaming.write_fetches(writer, streaming.NEXT_BLOCK, ahead)
                 self.arrays.of_step(writer)
                 self._step(writer, states)
-                with writer.block("if (STREAM) {"):
-                    for argument in self._of_role("output"):
-                        target = f"a.{self.fields[argument.name]} + row"
-                        kept = self.kept[argument.name]
-                        writer.line(f"stream_out<int(B * sizeof(real))>({target}, {kept});")
+                self._give(writer)
             writer.line("if (STREAM) end_of_streams();")
             for state, argument in zip(states, self._of_role("final_state"), strict=True):
-                field = self.fields[argument.name]
-                writer.line(f"for (int j = 0; j < n; ++j) a.{field}[n0 + j] = {state}[j];")
+                tails.write_back(writer, f"a.{self.fields[argument.name]}", "n0", state)
+
+    def _give(self, writer: Writer) -> None:
+        """What was worked out in memory of the block's own goes where it belongs."""
+        with writer.block("if (STREAM) {"):
+            for argument in self._of_role("output"):
+                target = f"a.{self.fields[argument.name]} + row"
+                kept = self.kept[argument.name]
+                writer.line(f"stream_out<int(B * sizeof(real))>({target}, {kept});")
+        with writer.block("if (!WHOLE) {"):
+            for argument in self._of_role("output", "saved", "recorded"):
+                field, kept = f"a.{self.fields[argument.name]}", self.kept[argument.name]
+                guard = f"if (RECORD && {field}) " if argument.role == "recorded" else ""
+                writer.line(f"{guard}give({field} + row, {kept}, count);")
 
     def _checkpoints(self, writer: Writer, states: list[str]) -> None:
         """The states before every so many steps, where there is a place for them."""
@@ -126,32 +134,31 @@ class ForwardPrinter:
         with writer.block(f"if (t && t % {EVERY} == 0 && {given}) {{"):
             writer.line(f"const i64 at = (t / {EVERY} - 1) * N + n0;")
             for argument in kept:
-                field, state = self.fields[argument.name], by_name[argument.of]
-                writer.line(f"for (int j = 0; j < n; ++j) a.{field}[at + j] = {state}[j];")
+                field, state = f"a.{self.fields[argument.name]}", by_name[argument.of]
+                tails.write_back(writer, field, "at", state)
 
     def _rows(self, writer: Writer) -> None:
         """Pointers to this step's rows of what is read and written."""
         writer.line("const i64 row = t * N + n0;")
-        for argument in self._of_role("input", "output", "saved"):
+        for argument in self._of_role("input", "output", "saved", "recorded"):
             local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
-            const = "const " if argument.access == "read" else ""
-            type = "std::uint16_t" if argument.type == "uint16_t*" else "real"
-            field = self.fields[argument.name]
-            where = f"a.{field} + row"
-            if argument.role == "output":
-                where = f"STREAM ? {self.kept[argument.name]} : {where}"
-            writer.line(f"{const}{type}* __restrict {local} = {where};")
-        for argument in self._of_role("recorded"):
-            local = self.rows[argument.name] = self.locals.fresh(f"{argument.name}_row")
-            field = f"a.{self.fields[argument.name]}"
-            writer.line(f"real* {local} = RECORD && {field} ? {field} + row : unwanted;")
+            type, field = _type(argument), f"a.{self.fields[argument.name]}"
+            if argument.role == "input":
+                kept = self.locals.fresh(f"{argument.name}_kept")
+                tails.write_row(writer, type, local, f"{field} + row", kept)
+                continue
+            there = {"output": "WHOLE && !STREAM", "recorded": f"WHOLE && RECORD && {field}"}
+            restrict = "" if argument.role == "recorded" else " __restrict"
+            kept = self.kept[argument.name]
+            where = f"{there.get(argument.role, 'WHOLE')} ? {field} + row : {kept}"
+            writer.line(f"{type}*{restrict} {local} = {where};")
         if any(a.role == "first_step" for a in self.arguments):
             writer.line(f"const real {self.names[self.plan.time.name]} = real(a.first_step + t);")
 
     def _step(self, writer: Writer, states: list[str]) -> None:
         forward = self.plan.forward
         writer.line("#pragma omp simd")
-        with writer.block("for (int j = 0; j < n; ++j) {"):
+        with writer.block(tails.LOOP):
             self.arrays.of_neuron(writer)
             for binding in forward.inputs:
                 assert isinstance(binding.value, Var)
@@ -186,10 +193,13 @@ class ForwardPrinter:
             head = f"in_parallel(blocks, a.T * N >= {PARALLEL_FROM}, [&](i64 first, i64 last) {{"
             with writer.block(head, "});"), writer.block("for (i64 b = first; b < last; ++b) {"):
                 writer.line("const i64 n0 = b * B;")
-                call = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B)"
-                writer.line(f"if (N - n0 >= B) {call};")
-                call = f"{which}_block<real, false, RECORD, false, false>(a, n0, int(N - n0))"
-                writer.line(f"else {call};")
+                writer.line("const int count = N - n0 < B ? int(N - n0) : B;")
+                call = f"{which}_block<real, false, RECORD, false, false>(a, n0, count);"
+                if not is_long(self.plan):
+                    whole = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B);"
+                    writer.line(f"if (count == B) {whole}")
+                    call = f"else {call}"
+                writer.line(call)
         writer.line()
         with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
             self._choose(writer)
@@ -198,6 +208,9 @@ class ForwardPrinter:
     def _choose(self, writer: Writer) -> None:
         """Which instance of the kernel serves a call."""
         which = self.which.value
+        if is_long(self.plan):
+            writer.line(f"{which}_blocks<real, true, false, false>(a);")
+            return
         wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
         written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
         writer.line(f"const bool large = {streaming.condition(written, 1)};")
@@ -210,3 +223,7 @@ class ForwardPrinter:
         if chosen:
             writer.line(f"else if ({chosen}) {call}, false, is_float<real>>(a);")
         writer.line(f"else {call}, false, false>(a);")
+
+
+def _type(argument: Argument) -> str:
+    return "std::uint16_t" if argument.type == "uint16_t*" else "real"

@@ -10,6 +10,7 @@ from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import KernelPlan, Scalar
 from neurodsl.ir.nodes import IRType
+from neurodsl.ir.trees import measure
 
 COUNTS = {"steps": "T", "neurons": "N", "channels": "C", "inner": "inner", "seed": "seed"}
 """Arguments that have the same name in every C++ kernel, by role; in the manifest another one where a param has it."""
@@ -24,6 +25,17 @@ PARALLEL_FROM = 32768
 def block_width(plan: KernelPlan) -> int:
     """Neurons a block: their states and rows stay in registers and the first cache."""
     return 128 if len(plan.states) <= 2 else 64
+
+
+LONG = 1000
+"""Operations of a step, there and back, from which a compiler takes seconds for one copy of a kernel."""
+
+
+def is_long(plan: KernelPlan) -> bool:
+    """Whether the kernels are so long that there is one instance of each, right for all calls."""
+    chosen = plan.backward_full
+    programs = (plan.forward.step, chosen.recompute, chosen.reverse)
+    return sum(measure(a.value)[1] for program in programs for a in program) >= LONG
 
 
 def field_names(arguments: Iterable[Argument]) -> dict[str, str]:

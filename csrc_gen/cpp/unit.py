@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from neurodsl.csrc_gen.arguments import Argument, Pass
 from neurodsl.csrc_gen.backend import CompilationUnit, GeneratedFile
-from neurodsl.csrc_gen.cpp import prelude, streaming
+from neurodsl.csrc_gen.cpp import prelude, streaming, tails
 from neurodsl.csrc_gen.cpp.backward import BackwardPrinter
 from neurodsl.csrc_gen.cpp.forward import ForwardPrinter, forward_entries
 from neurodsl.csrc_gen.cpp.layout import (
@@ -105,7 +105,7 @@ def _source(unit: CompilationUnit) -> str:
         *drawn,
     )
     always = (prelude.SLOT, prelude.ALLOCATE, prelude.THREADS, prelude.ADD_UP, prelude.DIVISOR)
-    for text in (*always, streaming.HELPERS, *helpers, *_functions(unit)):
+    for text in (*always, streaming.HELPERS, tails.HELPERS, *helpers, *_functions(unit)):
         writer.lines([*text.splitlines(), ""])
     writer.lines(["}  // namespace", ""])
     for _, plan in unit.neurons:

@@ -135,7 +135,16 @@ def _kept(chosen: BackwardPlan) -> int:
 
 def weight(program: Program) -> int:
     """About how many instructions a program is."""
-    return sum(_weight(assign.value) for assign in program)
+    found = _WEIGHTS.get(id(program))
+    if found is None or found[0] is not program:
+        if len(_WEIGHTS) > 100:
+            _WEIGHTS.clear()
+        found = _WEIGHTS[id(program)] = program, sum(_weight(a.value) for a in program)
+    return found[1]
+
+
+_WEIGHTS: dict[int, tuple[Program, int]] = {}
+"""Of the programs that were asked for last, which is often; by identity: to compare two takes as long as to count."""
 
 
 _COSTS = {"div": 6, "sqrt": 8, "rsqrt": 10}

@@ -45,6 +45,9 @@ class PythonPrinter:
 
     def chain(self, e: m.Chain) -> tuple[str, int]:
         own = _SUM if e.operators[0] in "+-" else _PRODUCT
+        if len(e.operands) > _MANY:
+            terms = "".join(f", {self.text(operand)}" for operand in e.operands)
+            return f"fn.chain({''.join(e.operators)!r}{terms})", _ATOM
         text, level = self.text(e.operands[0], own), e.operands[0].level
         for operator, operand in zip(e.operators, e.operands[1:], strict=True):
             if operator == "/" and level is not m.Level.STEP:
@@ -125,6 +128,10 @@ class PythonPrinter:
         u = self.tensor(e.argument)
         shown = f"fn.spike({u}, {fired}, {surrogate}, ({arguments}), spiking)"
         return shown, _ATOM
+
+
+_MANY = 100
+"""Operands of a sum or product up to which it is written with operators: Python nests them, and not without end."""
 
 
 def _can_be_singular(e: m.Expr) -> bool:

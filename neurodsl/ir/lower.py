@@ -286,10 +286,10 @@ class _Lowering:
             return Op(e.function, tuple(arguments))
         total = arguments[0]
         for argument in arguments[1:]:
+            if isinstance(total, Op) and total.name == e.function:
+                total = self.flat(total)  # its derivative has that of each argument twice
             total = Op(e.function, (total, argument))
-            if not _fits(total):
-                total = self.flat(total)
-        return total
+        return total if _fits(total) else self.flat(total)
 
     def detach(self, e: m.Detach) -> Expr:
         value = self.expression(e.operand)

@@ -119,6 +119,22 @@ maximum = _pairwise(torch.maximum)
 divide = _pairwise(torch.true_divide)
 
 
+def chain(operators: str, first: Value, *rest: Value) -> Value:
+    """`first` and the rest, joined by `+`, `-`, `*` or `/`, from left to right."""
+    total = first
+    for operator, value in zip(operators, rest, strict=True):
+        match operator:
+            case "+":
+                total = total + value
+            case "-":
+                total = total - value
+            case "*":
+                total = total * value
+            case _:
+                total = total / value if isinstance(total, Tensor) else divide(total, value)
+    return total
+
+
 def clip(x: Value, low: Value, high: Value) -> Value:
     """x, but no less than low and no more than high; NaN passes."""
     if any(isinstance(v, Tensor) for v in (x, low, high)):
