@@ -15,10 +15,6 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what."""
 
 
-class InputError(Exception):
-    """Something of the user's, or a comparison, is wrong in a way that no diagnostic tells; the text says what."""
-
-
 def guarded(command: Callable[[], int]) -> int:
     """Run a command and turn what it raises into words and an exit status."""
     for stream in (sys.stdout, sys.stderr):
@@ -59,8 +55,6 @@ def _expected(error: Exception) -> int | None:
 
     if isinstance(error, UsageError | FileExistsError):
         return USAGE
-    if isinstance(error, InputError):
-        return WRONG
     lacking = isinstance(error, ToolchainError) or _is_out_of_memory(error)
     return LACKING if lacking else None
 
