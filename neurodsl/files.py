@@ -39,16 +39,16 @@ def read_source(path: Path, name: str | None = None) -> str:
         FileNotFoundError, IsADirectoryError: there is no such file.
         CompileError: it is not UTF-8.
     """
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    content = path.read_bytes()
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _not_utf8(content, error.start, name or str(path)) from None
 
 
 def _not_utf8(content: bytes, at: int, name: str) -> CompileError:
     """What is wrong with the first byte that fits nowhere."""
-    before = content[:at].decode("utf-8")
+    before = content[:at].decode("utf-8").removeprefix("\ufeff")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     report = Report(sources={name: content.decode("utf-8", "replace")})
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

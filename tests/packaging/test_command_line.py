@@ -59,6 +59,16 @@ def test_check_places_what_is_empty_or_no_text(
     assert found["help"]
 
 
+def test_a_byte_order_mark_counts_as_bytes_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "marked.neuron").write_bytes(b"\xef\xbb\xbf# \xe9\n")
+    assert main(["check", "marked.neuron"]) == 1
+    printed = capsys.readouterr().out
+    assert "marked.neuron:1:3\n" in printed
+    assert "byte 6 of the file" in printed
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_check_reports_every_file(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     files = ["right.neuron", "nope.neuron", "latin.neuron", "wrong.neuron"]
