@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from neurodsl.sema.model import FileModel, NeuronModel
 
 Loader = Callable[[str, str], tuple[str, str]]
-"""(name of the importing text, path as written) -> (name, text) of the imported one; FileNotFoundError if none."""
+"""(name of the importing text, path as written) -> (name, text) of the imported one.
+
+It raises OSError if there is none, and CompileError if that is no text.
+"""
 
 
 @dataclass(frozen=True, slots=True)

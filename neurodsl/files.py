@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from neurodsl.diagnostics import Diagnostic
+from neurodsl.diagnostics import CompileError, Diagnostic, Report, Span
 from neurodsl.driver import Compilation, compile_text
 from neurodsl.options import Options
 
@@ -31,14 +32,34 @@ def disk_loader(importing: str, path: str) -> tuple[str, str]:
     return name, read_source(Path(name))
 
 
-def read_source(path: Path) -> str:
-    """A source file's text: UTF-8, with or without a byte order mark.
+def read_source(path: Path, name: str | None = None) -> str:
+    """A source file's text: UTF-8, with or without a byte order mark. Diagnostics call it `name`, else by its path.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file.
-        UnicodeDecodeError: it is not UTF-8.
+        CompileError: it is not UTF-8.
     """
-    return path.read_bytes().decode("utf-8-sig")
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(content, error.start, name or str(path)) from None
+
+
+def _not_utf8(content: bytes, at: int, name: str) -> CompileError:
+    """What is wrong with the first byte that fits nowhere."""
+    before = content[:at].decode("utf-8").removeprefix("\ufeff")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    report = Report(sources={name: content.decode("utf-8", "replace")})
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    report.add(
+        "E0102",
+        Span(name, line, column, line, column + 1),
+        f"the byte 0x{content[at]:02x} is not UTF-8 text",
+        label=f"byte {at + 1} of the file",
+        help="the file seems to be UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8",
+    )
+    return CompileError(tuple(report.diagnostics), report.sources)
 
 
 def compile_file(

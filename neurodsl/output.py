@@ -30,13 +30,14 @@ def write_files(compilation: Compilation, folder: Path, *, force: bool) -> tuple
     """Write the generated texts into `folder` (made if missing), and remove libraries built from other texts.
 
     Raises:
-        FileExistsError: a file that neurodsl did not write is in the way, and `force` is not set. Nothing is written.
+        FileExistsError: a file that neurodsl did not write is in the way, and `force` is not set; or `folder` is a
+            file. Nothing is written.
         OSError: the folder cannot be written.
     """
     texts = {folder / (compilation.stem + f.suffix): f.text for f in compilation.files}
     if not force:
         refuse_foreign(texts)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     changed = [path for path, text in texts.items() if _content(path) != text.encode("utf-8")]
     if changed:
         _remove_stale(folder, compilation.stem)
@@ -133,9 +134,23 @@ def is_ours(path: Path) -> bool:
     return MARKER.search(content[:2000].decode("utf-8", "replace")) is not None
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those around it, where they are missing.
+
+    Raises:
+        FileExistsError: it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file: name a folder to write to")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def write_atomically(path: Path, content: bytes, *, executable: bool = False) -> None:
     """Write a file by one rename, so that no reader ever sees half of it."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:  # of a name that nobody has written
+        raise OSError(error.errno, error.strerror, str(path.parent)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

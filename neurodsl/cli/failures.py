@@ -15,10 +15,6 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what."""
 
 
-class InputError(Exception):
-    """Something of the user's, or a comparison, is wrong in a way that no diagnostic tells; the text says what."""
-
-
 def guarded(command: Callable[[], int]) -> int:
     """Run a command and turn what it raises into words and an exit status."""
     for stream in (sys.stdout, sys.stderr):
@@ -49,7 +45,7 @@ def _report(error: Exception) -> int:
     status = _expected(error)
     if status is None:
         return _internal(error)
-    complain(str(error))
+    complain(_OUT_OF_MEMORY if _is_out_of_memory(error) else str(error))
     return status
 
 
@@ -59,9 +55,17 @@ def _expected(error: Exception) -> int | None:
 
     if isinstance(error, UsageError | FileExistsError):
         return USAGE
-    if isinstance(error, InputError):
-        return WRONG
-    return LACKING if isinstance(error, ToolchainError) else None
+    lacking = isinstance(error, ToolchainError) or _is_out_of_memory(error)
+    return LACKING if lacking else None
+
+
+_OUT_OF_MEMORY = "this machine's memory does not suffice: ask for fewer steps or neurons"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has a type of its own for GPUs alone."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _internal(error: Exception) -> int:

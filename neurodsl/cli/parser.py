@@ -14,6 +14,7 @@ from neurodsl.tools.bench.argument_types import device, dtypes, shapes
 from neurodsl.version import __version__
 
 STAGES = ("ast", "model", "adjoint", "ir", "cpp", "cuda", "python", "latex")
+MOST_THREADS = 1024
 FILE = "a path (it exists, or has a / or .neuron in it), else the name of a library neuron"
 
 
@@ -75,7 +76,7 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=positive, default=64)
     parser.add_argument("--neurons", type=positive, default=1000)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +100,7 @@ def _bench(parser: argparse.ArgumentParser) -> None:
         help="time steps x neurons, as in 64x128,8x1048576",
     )
     parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
-    parser.add_argument("--threads", type=positive, help="of PyTorch and of the kernels")
+    parser.add_argument("--threads", type=threads, help="of PyTorch and of the kernels")
     parser.add_argument(
         "--device",
         metavar="cpu|cuda|cuda:N",
@@ -185,7 +186,7 @@ def _list(parser: argparse.ArgumentParser) -> None:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, default=Path("neurodsl-demo"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--epochs", type=positive)
     parser.add_argument("--backend", choices=("auto", "fused", "reference"), default="auto")
     parser.add_argument("--quick", action="store_true", help="train for a few seconds only")
@@ -266,6 +267,20 @@ def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """A number of threads; with more the operating system refuses some and OpenMP ends the process."""
+    if positive(text) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST_THREADS} threads")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number that PyTorch's generators take, and those a little above it."""
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or not -(2**63) <= int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from -2^63 to 2^63 - 1")
     return int(text)
 
 

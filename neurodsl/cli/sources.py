@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurodsl.cli.failures import InputError, UsageError
+from neurodsl.cli.failures import UsageError
 from neurodsl.driver import stem_of
 
 
@@ -29,8 +29,10 @@ def read(argument: str) -> Source:
 
     Raises:
         UsageError: there is no such file and no such library neuron.
-        InputError: the file is not UTF-8.
+        CompileError: the file is not UTF-8.
     """
+    if not argument.strip():
+        raise UsageError("FILE is empty: name a file, or a neuron of the library")
     path = Path(argument)
     if path.exists() or "/" in argument or ".neuron" in argument:
         return _read_file(path, argument)
@@ -47,7 +49,7 @@ def loadable(argument: str) -> str | Path:
     """FILE as `neurodsl.load` takes it: a path that exists, or a library name.
 
     Raises:
-        UsageError, InputError: as `read`.
+        UsageError, CompileError: as `read`.
     """
     read(argument)
     path = Path(argument)
@@ -58,9 +60,9 @@ def _read_file(path: Path, argument: str) -> Source:
     from neurodsl.files import read_source
 
     try:
-        return Source(argument, read_source(path), path.parent)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{argument} is not UTF-8 text (byte {error.start + 1})") from None
+        return Source(argument, read_source(path, argument), path.parent)
+    except IsADirectoryError:
+        raise UsageError(f"{argument} is a folder: name a file") from None
     except OSError as error:
         raise UsageError(f"{argument}: {error.strerror}") from None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from neurodsl.diagnostics.suggest import nearest
 from neurodsl.frontend.problem import SyntaxProblem
+from neurodsl.grammar.terminals import DECLARATIONS, TOP_LEVEL
 
 BLOCK_KEYWORDS = ("neuron", "surrogate", "charge", "fire", "reset")
 """The words that begin a line which opens a block."""
@@ -47,6 +48,7 @@ def check_indentation(lines: list[str]) -> Iterator[str]:
         SyntaxProblem: a line is indented wrongly, a colon is missing, or a block is empty.
     """
     levels = [0]
+    closed: set[int] = set()  # the levels that the line before ended
     previous: _Line | None = None
     offset = 0
     for text in lines:
@@ -54,7 +56,9 @@ def check_indentation(lines: list[str]) -> Iterator[str]:
         if content:
             indent = len(text) - len(text.lstrip(" "))
             line = _Line(offset + indent, offset + indent + len(content), indent, content)
-            _place(line, previous, levels)
+            before = list(levels)
+            _place(line, previous, levels, closed)
+            closed = set(before) - set(levels)
             previous = line
             yield text
         else:
@@ -64,13 +68,13 @@ def check_indentation(lines: list[str]) -> Iterator[str]:
         raise _empty(previous)
 
 
-def _place(line: _Line, previous: _Line | None, levels: list[int]) -> None:
+def _place(line: _Line, previous: _Line | None, levels: list[int], closed: set[int]) -> None:
     if previous is not None and previous.opens_known_block and line.indent <= levels[-1]:
         raise _empty(previous)
     if previous is not None and previous.opens and line.indent > levels[-1]:
         levels.append(line.indent)
     elif line.indent > levels[-1]:
-        raise _too_deep(line, previous)
+        raise _too_deep(line, previous, closed)
     else:
         before = list(levels)
         while line.indent < levels[-1]:
@@ -94,7 +98,7 @@ def _empty(header: _Line) -> SyntaxProblem:
     )
 
 
-def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
+def _too_deep(line: _Line, previous: _Line | None, closed: set[int]) -> SyntaxProblem:
     if previous is not None and _BARE_HEADER.fullmatch(previous.text):
         word = previous.first_word
         meant = word if word in BLOCK_KEYWORDS else nearest(word, BLOCK_KEYWORDS)
@@ -102,6 +106,8 @@ def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
             return _missing_colon(previous, word, meant)
     if previous is not None and (goes_on := _GOES_ON.match(previous.text)):
         return _statement_after_colon(previous, goes_on.end())
+    if previous is not None and line.indent in closed and previous.first_word not in TOP_LEVEL:
+        return _too_far_left(previous, line.indent)
     if previous is None:
         message = "the first line is indented"
         hint = "it stands at the margin (in Python, `textwrap.dedent` moves a text there)"
@@ -117,6 +123,27 @@ def _too_deep(line: _Line, previous: _Line | None) -> SyntaxProblem:
         message,
         label=_spaces(line.indent),
         help=hint,
+    )
+
+
+def _too_far_left(line: _Line, indent: int) -> SyntaxProblem:
+    """A line that ends the block around it, which goes on after it."""
+    word = line.first_word
+    if word in DECLARATIONS:
+        message = f"`{word}` belongs inside the neuron"
+        return SyntaxProblem(
+            "E0119",
+            (line.start, line.start + len(word)),
+            message,
+            label="not here",
+            help=f"indent it by {indent}",
+        )
+    return SyntaxProblem(
+        "E0107",
+        (line.start, line.end),
+        "this line is indented less than the lines around it",
+        label=_spaces(line.indent),
+        help=f"indent it by {indent}",
     )
 
 

@@ -112,10 +112,21 @@ def _run_on_number(stuck: Stuck) -> SyntaxProblem | None:
         (stuck.start - len(digits), stuck.start + len(more)),
         f"`{digits}{more}` is no number",
         label="a number runs into something else",
-        help=f"a product is written `{digits} * {more}`"
-        if more.isidentifier() and not more.startswith("_")
-        else "digits are not grouped, and numbers have one point: `1000.5`",
+        help=_number_instead(digits, more),
     )
+
+
+def _number_instead(digits: str, more: str) -> str:
+    if digits == "0" and re.fullmatch(r"[xX][0-9a-fA-F]+|[bB][01]+|[oO][0-7]+", more):
+        return f"numbers are decimal: write `{int(digits + more, 0)}`"
+    if more in ("e", "E"):
+        return (
+            f"an exponent has digits, as in `{digits}{more}-3`; "
+            f"a product is written `{digits} * {more}`"
+        )
+    if more.isidentifier() and not more.startswith("_"):
+        return f"a product is written `{digits} * {more}`"
+    return "digits are not grouped, and numbers have one point: `1000.5`"
 
 
 def _misspelt_word(stuck: Stuck) -> SyntaxProblem | None:
@@ -182,6 +193,8 @@ def _hint(stuck: Stuck) -> str | None:
     for signs, hint in _OTHER_SIGNS.items():
         if signs in around:
             return hint
+    if stuck.accepts == {"EQUAL"} and stuck.before.isidentifier():
+        return "there are no statements as in Python: a line gives one name its value, `v = …`"
     if stuck.is_word and stuck.accepts >= OPERATORS and re.search(r"[\w)]$", stuck.before):
         return "a product is written with `*`"
     return None

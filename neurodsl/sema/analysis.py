@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from neurodsl.diagnostics import CompileError, Diagnostic, Report, Severity
+from neurodsl.diagnostics import CompileError, Diagnostic, Report, Severity, Span
 from neurodsl.frontend import ast
 from neurodsl.sema import model as m
 from neurodsl.sema.checks.functions import check_function, check_function_name
@@ -59,9 +59,21 @@ def analyse(
     ]
     own = tuple(model for model in models if model is not None)
     if not neurons and not own and not report.errors:
-        report.add("E0411", tree.span, "the file has no neuron", label="nothing to compile")
+        _nothing(tree, name, report)
     _tidy(report, name)
     return m.FileModel(name, tuple(neurons), own, tuple(files.texts.items()))
+
+
+def _nothing(tree: ast.File, name: str, report: Report) -> None:
+    """The file defines nothing of its own; there may be nothing at all in it."""
+    report.add(
+        "E0411",
+        tree.span if tree.items else Span(name, 1, 1, 1, 1),
+        "the file has no neuron" if tree.items else "the file is empty, comments aside",
+        label="nothing to compile",
+        help="a neuron begins with a line such as `neuron LIF:`; "
+        "`neurodsl explain E0411` shows a whole one",
+    )
 
 
 def _check_functions(tree: ast.File, scope: Scope, surrogates: Surrogates) -> None:
@@ -89,6 +101,14 @@ def _replacement(
 
     name = "<surrogate>"
     report.sources[name] = surrogate
+    if not surrogate.strip():
+        report.add(
+            "E0206",
+            Span(name, 1, 1, 1, 1),
+            "the surrogate is empty",
+            help="a surrogate is written as a call, such as `atan(alpha=2.0)`",
+        )
+        report.raise_if_errors()
     try:
         return parse_expression(surrogate, name, report), scope
     except CompileError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 
 from neurodsl.diagnostics import CompileError, Label, Report, Span
@@ -146,7 +146,12 @@ class Files:
             return None
         try:
             name, text = self._loader(scope.name, item.path)
-        except (OSError, UnicodeDecodeError) as error:
+        except CompileError as error:  # it is no text
+            here = (Label(item.span, "imported here"),)
+            self.report.diagnostics += [replace(d, secondary=here) for d in error.diagnostics]
+            self.report.sources |= error.sources
+            return None
+        except OSError as error:
             reason = getattr(error, "strerror", None) or "there is no such file"
             self.report.add(
                 "E0501",

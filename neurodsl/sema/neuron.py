@@ -290,11 +290,16 @@ class NeuronBuilder:
                     output.span,
                     f"the output `{name}` is never assigned",
                     label="has no value at the end of the step",
-                    help=did_you_mean(
-                        name, [*self.locals, *self.declared.states], f"assign it: {name} = …"
-                    ),
+                    help=self._what_to_assign(name),
                 )
         return tuple(found)
+
+    def _what_to_assign(self, name: str) -> tuple[str, ...] | str:
+        """For an output that has no value: what is declared otherwise cannot be given one."""
+        if name in self.flat.declarations:
+            own = f"{name}_out"
+            return f"`{name}` cannot be assigned: write `{own} = {name}` in a phase, and `output {own}`"
+        return did_you_mean(name, [*self.locals, *self.declared.states], f"assign it: {name} = …")
 
     def _feedbacks(self) -> tuple[tuple[str, str], ...]:
         found = []

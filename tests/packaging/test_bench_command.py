@@ -111,6 +111,9 @@ def test_plot_without_matplotlib_says_what_to_install(
         (["--all", "LIF"], "takes no FILE"),
         (["--all", "--plot", "x.png"], "--plot goes with"),
         (["--plot", "no/such/folder/x.png"], "no such folder"),
+        (["--plot", "x.foo"], "ends in .png, .pdf, .svg"),
+        (["--plot", "x"], "ends in .png, .pdf, .svg"),
+        (["--threads", "100000"], "more than 1024 threads"),
     ],
 )
 def test_wrong_command_lines(

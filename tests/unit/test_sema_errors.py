@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from unit.analysing import codes, found, program
 
-from neurodsl.diagnostics import Severity
+from neurodsl.diagnostics import Severity, Span
 from neurodsl.diagnostics.catalogue import all_codes, lookup
 from neurodsl.library import names, sources
 
@@ -59,6 +60,8 @@ def test_the_nearest_name_is_named(meant: str, text: str) -> None:
         ("atan(alpha=v)", "E0407"),
         ("atan(alpha=taw)", "E0201"),
         ("atan(", "E0104"),
+        ("", "E0206"),
+        ("  ", "E0206"),
     ],
 )
 def test_a_wrong_surrogate_option(surrogate: str, code: str) -> None:
@@ -114,6 +117,25 @@ def test_imports_in_a_circle() -> None:
 def test_a_path_is_relative() -> None:
     assert "E0501" in codes('from "/etc/passwd" import A\n' + program())
     assert "E0501" in codes('from "nowhere.neuron" import A\n' + program())
+
+
+def test_an_imported_file_that_is_no_text_is_shown_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary.neuron").write_bytes("# première\n# é".encode() + b"\xe9\n")
+    (diagnostic,) = found('from "binary.neuron" import A, B\n' + program())
+    assert diagnostic.code == "E0102"
+    assert diagnostic.span == Span("binary.neuron", 2, 4, 2, 5)
+    assert "byte 0xe9" in diagnostic.message
+    assert [label.span.source for label in diagnostic.secondary] == ["main.neuron"]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing yet\n"])
+def test_an_empty_file_is_named(text: str) -> None:
+    (diagnostic,) = found(text)
+    assert (diagnostic.code, diagnostic.span.source) == ("E0411", "main.neuron")
+    assert any("`neuron LIF:`" in hint for hint in diagnostic.help)
 
 
 def test_an_imported_file_s_warnings_are_its_own() -> None:

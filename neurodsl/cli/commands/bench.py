@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from neurodsl.cli.failures import UsageError
+from neurodsl.cli.memory import refuse_beyond_memory
+from neurodsl.cli.pictures import refuse_picture
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -16,8 +17,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--all measures the library's neurons: it takes no FILE and no --fresh")
     if arguments.plot is not None and (arguments.all or arguments.fresh):
         raise UsageError("--plot goes with neither --all nor --fresh")
-    if arguments.plot is not None and not arguments.plot.absolute().parent.is_dir():
-        raise UsageError(f"--plot {arguments.plot}: there is no such folder")
+    if arguments.plot is not None:
+        refuse_picture("--plot", arguments.plot)
     on_gpu = arguments.device != "cpu"
     if on_gpu and (arguments.all or arguments.fresh or arguments.warm_heap):
         raise UsageError("--device cuda goes with neither --all nor --fresh nor --warm-heap")
@@ -56,14 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_memory(shapes: tuple[tuple[int, int], ...]) -> None:
     """The slowest rivals keep some twelve numbers a neuron-step."""
-    try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return
     for steps, neurons in shapes:
-        wanted = 48 * steps * neurons
-        if wanted > there:
-            raise UsageError(
-                f"--shapes {steps}x{neurons} takes about {wanted / 1e9:.3g} GB, "
-                f"and this machine has {there / 1e9:.3g}"
-            )
+        refuse_beyond_memory(f"--shapes {steps}x{neurons}", 48 * steps * neurons)

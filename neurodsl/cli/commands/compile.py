@@ -20,9 +20,8 @@ from neurodsl.options import Options
 def run(arguments: argparse.Namespace) -> int:
     """Compile every file; one that is wrong does not keep the others from being written."""
     options = Options(**options_of(arguments))
-    sources = [read(file) for file in arguments.files]
+    sources, status = _read_all(arguments.files)
     _refuse_clashes(sources, arguments.out)
-    status = DONE
     for source in sources:
         try:
             _compile(source, arguments.out or source.folder, options, arguments)
@@ -30,6 +29,18 @@ def run(arguments: argparse.Namespace) -> int:
             print_diagnostics(error.diagnostics, error.sources, sys.stderr)
             status = WRONG
     return status
+
+
+def _read_all(files: list[str]) -> tuple[list[Source], int]:
+    """The sources that are text, and the exit status so far."""
+    sources, status = [], DONE
+    for file in files:
+        try:
+            sources.append(read(file))
+        except CompileError as error:
+            print_diagnostics(error.diagnostics, error.sources, sys.stderr)
+            status = WRONG
+    return sources, status
 
 
 def _compile(source: Source, folder: Path, options: Options, arguments: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from neurodsl.cli.failures import UsageError
+from neurodsl.cli.pictures import refuse_picture
 from neurodsl.cli.sources import read
 from neurodsl.cli.terminal import console
 
@@ -13,9 +14,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Estimate every neuron of the files given, or the whole library."""
     if arguments.all and arguments.files:
         raise UsageError("--all estimates the library's neurons: it takes no FILE")
-    for flag, path in (("--json", arguments.json), ("--out", arguments.out)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"{flag} {path}: there is no such folder")
+    if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+        raise UsageError(f"--json {arguments.json}: there is no such folder")
+    if arguments.out is not None:
+        refuse_picture("--out", arguments.out)
     from neurodsl.library import names
 
     sources = [read(file) for file in (names() if arguments.all else arguments.files or ["LIF"])]

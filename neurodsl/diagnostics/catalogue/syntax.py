@@ -55,7 +55,8 @@ ENTRIES: tuple[Entry, ...] = (
         "a character that cannot stand here",
         "Names may have letters of any script, Greek ones included, but signs are those of the "
         "keyboard: `-` and not the typographic minus, `<=` and not its one-character form. "
-        "Comments and docstrings may hold any character.",
+        "Comments and docstrings may hold any character. A file is UTF-8: a byte that is not cannot "
+        "stand anywhere.",
         "v - threshold",
         "v − threshold",
     ),
@@ -94,8 +95,8 @@ ENTRIES: tuple[Entry, ...] = (
         "E0107",
         "wrong indentation",
         "A line is indented more than the line before it although that does not open a block, or "
-        "it goes back to where no block stands. Lines of one block begin in the same column; the "
-        "first line of a program begins at the margin.",
+        "it goes back to where no block stands, or further than the lines after it. Lines of one "
+        "block begin in the same column; the first line of a program begins at the margin.",
         "    fire:",
         "  fire:",
     ),

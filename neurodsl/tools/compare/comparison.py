@@ -58,7 +58,8 @@ def compare(
         seed: of input, initial states and upstream gradients.
 
     Raises:
-        CannotCompareError: no such neuron, class or parameter.
+        CannotCompareError: no such neuron, class or parameter; or a value that does not suit it, or a class that
+            fails, or returns something else than the neuron's outputs.
         ToolchainError: there is no C++ compiler.
     """
     import neurodsl
@@ -74,13 +75,15 @@ def compare(
         (steps, neurons),
     )
     refuse_unknown(subject, against)
-    trial = _Trial(subject, steps, neurons, seed)
-    differences = [row for contestant in fused(subject) for row in trial.of_ours(contestant)]
-    notes = trial.notes()
-    if against is not None:
-        rows = list(trial.of_peer(peer(subject, against)))
-        differences += rows
-        notes += _notes(rows, against)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        trial = _Trial(subject, steps, neurons, seed)
+        differences = [row for contestant in fused(subject) for row in trial.of_ours(contestant)]
+        notes = trial.notes()
+        if against is not None:
+            rows = list(trial.of_peer(peer(subject, against), against))
+            differences += rows
+            notes += _notes(rows, against)
     return ComparisonResult(
         name, steps, neurons, dtype, seed, trial.rate, tuple(differences), notes
     )
@@ -151,8 +154,21 @@ class _Trial:
         path = [self.initial]
         with torch.no_grad():
             for t in range(self.inputs[0].shape[0]):
-                path.append(_step(node, tuple(x[t : t + 1] for x in self.inputs), path[-1], t)[1])
+                inputs = tuple(x[t : t + 1] for x in self.inputs)
+                path.append(self._step(node, inputs, path[-1], t)[1])
         return path
+
+    def _step(
+        self, node: Any, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], step: int
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Outputs and states of a call that begins at a step; each call draws the same noise."""
+        node.reset()
+        kept = dict(zip(node.state_attributes, states, strict=True))
+        node.__dict__.update(kept, _steps=step)
+        torch.default_generator.manual_seed(self.seed)
+        outputs = node(*inputs)
+        outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return outputs, tuple(node.__dict__[name] for name in kept)
 
     def run_ours(self, node: Any, device: torch.device | str) -> _Outcome:
         """Forward and backward through one of our modules: all steps at once, or each from the reference's states."""
@@ -187,7 +203,7 @@ class _Trial:
     ) -> _Outcome:
         inputs = tuple(x.to(device).requires_grad_() for x in _detached(inputs))
         initial = tuple(v.to(device).requires_grad_() for v in _detached(initial))
-        outputs, finals = _step(node, inputs, initial, step)
+        outputs, finals = self._step(node, inputs, initial, step)
         params = dict(node.named_parameters())
         gradients = self._gradients(
             (*outputs, *finals), (*inputs, *initial, *params.values()), device
@@ -215,8 +231,8 @@ class _Trial:
         inputs = tuple(x.requires_grad_() for x in _detached(self.inputs))
         if hasattr(node, "reset"):
             node.reset()
-        outputs = node(*inputs)
-        outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        torch.default_generator.manual_seed(self.seed)
+        outputs = self._outputs(node(*inputs))
         names = [state["name"] for state in self.subject.manifest["states"]]
         states = {name: getattr(node, name) for name in names if _is_state(node, name)}
         params = dict(node.named_parameters())
@@ -228,6 +244,25 @@ class _Trial:
             gradients[:count],
             {},
             dict(zip(params, gradients[count:], strict=True)),
+        )
+
+    def _outputs(self, returned: object) -> tuple[Tensor, ...]:
+        """What a module returned, as a tuple.
+
+        Raises:
+            CannotCompareError: it is something else than the neuron's outputs.
+        """
+        wanted = len(self.subject.cls.definition.outputs)
+        several = isinstance(returned, tuple | list)
+        outputs: tuple[Any, ...] = tuple(returned) if several else (returned,)  # type: ignore[arg-type]
+        if len(outputs) == wanted and all(isinstance(value, Tensor) for value in outputs):
+            return outputs
+        kinds = ", ".join(type(value).__name__ for value in outputs)
+        found = f"a {type(returned).__name__} ({kinds})" if several else kinds
+        name = self.subject.cls.__name__
+        raise CannotCompareError(
+            f"its forward returned {found} where {name} has "
+            + ("one tensor" if wanted == 1 else f"a tuple of {wanted} tensors")
         )
 
     def _gradients(
@@ -254,23 +289,30 @@ class _Trial:
         learnable = f"{contestant.name}, learnable"
         yield from differences(learnable, learning, self.learning_reference, inexact)
 
-    def of_peer(self, contestant: Contestant) -> Iterator[Difference]:
-        """A class of another library, against our reference from its own initial state."""
+    def of_peer(self, contestant: Contestant, path: str) -> Iterator[Difference]:
+        """A class of another library, against our reference from its own initial state.
+
+        Raises:
+            CannotCompareError: it cannot be made, fails, or returns something else than outputs.
+        """
         reference = self.run_peer(self.subject.make("reference"))
-        found = self.run_peer(contestant.make(()))
+        node = contestant.make(())
+        try:
+            found = self.run_peer(node)
+        except CannotCompareError as error:
+            raise CannotCompareError(f"{path}: {error}") from None
+        except Exception as error:  # a class of the user's may raise anything
+            raise CannotCompareError(
+                f"{path} failed on {_shapes(self.inputs)}: {type(error).__name__}: {error}"
+            ) from error
         yield from differences(contestant.name, found, reference)
 
 
-def _step(
-    node: Any, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], step: int
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Outputs and states of a call that begins at a step."""
-    node.reset()
-    kept = dict(zip(node.state_attributes, states, strict=True))
-    node.__dict__.update(kept, _steps=step)
-    outputs = node(*inputs)
-    outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
-    return outputs, tuple(node.__dict__[name] for name in kept)
+def _shapes(inputs: tuple[Tensor, ...]) -> str:
+    """`an input of [T, B, N] = [64, 1, 1000]`."""
+    shape = list(inputs[0].shape)
+    count = "an input" if len(inputs) == 1 else f"{len(inputs)} inputs"
+    return f"{count} of [T, B, N] = {shape}"
 
 
 def differences(

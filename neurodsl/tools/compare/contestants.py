@@ -44,11 +44,24 @@ class Subject:
     """Time steps and neurons of the input `[steps, 1, neurons]`."""
 
     def make(self, backend: str, learnable: tuple[str, ...] = (), device: str = "cpu") -> nn.Module:
-        """A module of this neuron."""
+        """A module of this neuron.
+
+        Raises:
+            CannotCompareError: what was given does not suit it.
+        """
         known = (*self.params, *KEYWORDS)
-        keywords = {name: value for name, value in self.given.items() if name in known}
-        keywords |= filled_in(self.manifest, *self.size)
-        node = self.cls(**keywords, surrogate=self.surrogate, learnable=learnable, backend=backend)
+        given = {name: value for name, value in self.given.items() if name in known}
+        keywords = given | filled_in(self.manifest, *self.size)
+        try:
+            node = self.cls(
+                **keywords, surrogate=self.surrogate, learnable=learnable, backend=backend
+            )
+        except (TypeError, ValueError) as error:
+            if not given:  # else the fault is ours
+                raise
+            text, name = str(error), self.cls.__name__
+            shown = text if text.startswith(name) else f"{_call(name, given)}: {text}"
+            raise CannotCompareError(shown) from error
         made: nn.Module = node.to(device=device, dtype=self.dtype)
         return made
 
@@ -90,7 +103,7 @@ def peer(subject: Subject, path: str) -> Contestant:
         CannotCompareError: there is no such class, or it cannot be made.
     """
     cls = _find(path)
-    known = inspect.signature(cls).parameters
+    known = _keywords(cls)
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
     wanted = {**subject.params, **subject.given}
     keywords = {name: value for name, value in wanted.items() if name in known}
@@ -100,9 +113,10 @@ def peer(subject: Subject, path: str) -> Contestant:
     def make(_: tuple[str, ...]) -> nn.Module:
         try:
             node = cls(**keywords)
-        except (TypeError, ValueError, AssertionError) as error:
-            shown = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
-            raise CannotCompareError(f"{path}({shown}) cannot be made: {error}") from error
+        except Exception as error:  # a class of the user's may raise anything
+            raise CannotCompareError(
+                f"{_call(path, keywords)} cannot be made: {type(error).__name__}: {error}"
+            ) from error
         return node.to(subject.dtype)
 
     return Contestant(path.rpartition(":")[2], torch.device("cpu"), make)
@@ -112,11 +126,20 @@ def refuse_unknown(subject: Subject, path: str | None) -> None:
     """Every name given must be known to our constructor or to the other class's."""
     known = set(subject.params) | set(KEYWORDS)
     if path is not None:
-        known |= set(inspect.signature(_find(path)).parameters)
+        known |= set(_keywords(_find(path)))
     for name in subject.given:
         if name not in known:
             who = "this neuron" if path is None else f"this neuron or {path}"
             raise CannotCompareError(f"{name!r} is no parameter of {who}")
+
+
+def _call(name: str, keywords: Mapping[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in keywords.items())})"
+
+
+def _keywords(cls: type[nn.Module]) -> Mapping[str, inspect.Parameter]:
+    """What a class's constructor knows; nothing where it is `nn.Module`'s own, whose `**kwargs` are refused."""
+    return {} if cls.__init__ is nn.Module.__init__ else inspect.signature(cls).parameters
 
 
 def _find(path: str) -> type[nn.Module]:
@@ -125,8 +148,10 @@ def _find(path: str) -> type[nn.Module]:
         raise CannotCompareError(f"{path!r}: write MODULE:CLASS, as in torch.nn:ReLU")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise CannotCompareError(f"cannot import {path}: {error}") from error
+    except Exception as error:  # a module of the user's may raise anything
+        raise CannotCompareError(
+            f"cannot import {path}: {type(error).__name__}: {error}"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise CannotCompareError(f"{path} is no subclass of torch.nn.Module")
     return found

@@ -92,15 +92,18 @@ def write_source(out: Path) -> Path:
     """The neuron's text as `out/lif.neuron`.
 
     Raises:
-        FileExistsError: there is another text of that name.
+        FileExistsError: there is another text of that name, or `out` is a file.
+        OSError: the folder cannot be written.
     """
+    from neurodsl.output import make_folder
+
+    make_folder(out)
     source = out / "lif.neuron"
-    if source.exists() and source.read_text(encoding="utf-8") != LIF_TEXT:
+    if source.exists() and source.read_bytes() != LIF_TEXT.encode():
         raise FileExistsError(
             f"{source} is not the demo's own and would be overwritten: choose another folder with --out"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    source.write_text(LIF_TEXT, encoding="utf-8")
+    source.write_bytes(LIF_TEXT.encode())
     return source
 
 
