@@ -289,7 +289,9 @@ class _Lowering:
             if isinstance(total, Op) and total.name == e.function:
                 total = self.flat(total)  # its derivative has that of each argument twice
             total = Op(e.function, (total, argument))
-        return total if _fits(total) else self.flat(total)
+        if isinstance(total, Op) and not _fits(total):
+            total = self.flat(total)
+        return total
 
     def detach(self, e: m.Detach) -> Expr:
         value = self.expression(e.operand)
