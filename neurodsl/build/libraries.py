@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,7 +162,8 @@ def compile_in(
     """Compile in `folder`. If it fails, find out whose fault it is by compiling next to nothing in the same way."""
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode("utf-8"))
-    output = ninja.run(folder, edges)
+    with _announced(f"compiling {', '.join(texts)} with {compiler.name}"):
+        output = ninja.run(folder, edges)
     if output is None:
         return
     probe_text, remedy = probe
@@ -177,6 +181,23 @@ def compile_in(
     (folder / "output.txt").write_text(output, encoding="utf-8")
     shutil.copytree(folder, kept, dirs_exist_ok=True)
     raise BuildError(compiler.name, kept, output)
+
+
+PATIENCE = 10.0
+"""Seconds after which who waits is told what for."""
+
+
+@contextmanager
+def _announced(what: str) -> Iterator[None]:
+    """Say so if it takes long."""
+    text = f"neurodsl: still {what}; the result is kept for the next time"
+    timer = threading.Timer(PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _native_tuning() -> list[str]:

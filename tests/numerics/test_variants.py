@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from neurodsl.build import ToolchainError, cpu_library, portable_library
+from neurodsl.build import ToolchainError, cpu_library, libraries, portable_library
 from neurodsl.build.toolchain import cpu_features
 from neurodsl.build.variants import LEVELS, Level, level_named
 from neurodsl.cli.sources import read
@@ -279,3 +280,18 @@ def test_clang_s_library_gives_the_same_bits(
             t for dtype in (torch.float32, torch.float64) for t in results(module, neuron, dtype)
         ]
     assert all(torch.equal(a, b) for a, b in zip(*found.values(), strict=True))
+
+
+def test_who_waits_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = 'extern "C" int waited() { return 1; }\n'
+    cpu_library(text, [], stem="soon")
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(libraries, "PATIENCE", 0.0)
+    cpu_library(text, [], stem="late")
+    assert re.fullmatch(
+        r"neurodsl: still compiling late.*\.cpp with \S+; the result is kept for the next time\n",
+        capfd.readouterr().err,
+    )
