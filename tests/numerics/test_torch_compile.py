@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from neurodsl.library import LIF, PLIF, SoftLIF
+from neurodsl.runtime.errors import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -84,3 +85,11 @@ def test_the_operators_pass_pytorchs_own_check() -> None:
     arguments = (tensors, numbers, node._kernels.name, text, 0, True)
     checked = ("test_schema", "test_faketensor", "test_autograd_registration")
     torch.library.opcheck(operator, arguments, test_utils=checked)
+
+
+def test_a_second_derivative_is_an_error() -> None:
+    compiled = torch.compile(LIF(spiking=False), fullgraph=True, backend="eager")
+    x = torch.rand(4, 2, 5, requires_grad=True)
+    (first,) = torch.autograd.grad(compiled(x).sum(), x, create_graph=True)
+    with pytest.raises(UnsupportedError, match=r"FusedLIF: .* differentiated twice"):
+        first.square().sum().backward()
