@@ -75,6 +75,10 @@ def set_pool_limit(limit: int) -> None:
 
     Without the extension there is no pool, and nothing is to be done. The default is 1 GiB, or `NEURODSL_POOL_MB`.
     """
+    if not isinstance(limit, int):
+        raise TypeError(
+            f"limit is {limit!r}; it is a whole number of bytes, 0 to turn the pool off"
+        )
     if limit < 0:
         raise ValueError(f"limit is {limit}; it is a number of bytes, 0 to turn the pool off")
     _State.limit = limit  # type: ignore[attr-defined]

@@ -105,7 +105,7 @@ def once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., An
         if not torch.is_grad_enabled():
             return made
         neuron = ctx.call[0].setup.neuron
-        fails = torch._C._functions.DelayedError(twice(neuron), len(made))
+        fails: Any = torch._C._functions.DelayedError(twice(neuron), len(made))
         return fails(*[None if g is None else g.detach().requires_grad_() for g in made])
 
     return run

@@ -1,0 +1,106 @@
+"""What a module's options, params and states may be: the same for its constructor and for an attribute set later."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from neurodsl.runtime.definition import Definition
+from neurodsl.runtime.params import Param, checked, choose, number_of, truth_of
+
+STEP_MODES = ("m", "s")
+BACKENDS = ("auto", "fused", "reference")
+FORMS = ("float32", "uint8", "bits")
+"""Of the outputs: numbers of the input's type, or spikes that carry no gradient in a byte or a bit."""
+
+
+def option(definition: Definition, name: str, value: Any) -> Any:
+    """An option as it is kept; what is none is given back as it is.
+
+    Raises:
+        TypeError, ValueError: it is none of what there is to choose from.
+    """
+    check = _OPTIONS.get(name)
+    return value if check is None else check(definition, value)
+
+
+def names_of(what: str, value: Any) -> tuple[Any, ...]:
+    """One name, or several, as a tuple.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(value, str):
+        return (value,)
+    try:
+        return tuple(value)
+    except TypeError:
+        raise TypeError(f"{what}={value!r}: give a name, or several as a tuple") from None
+
+
+def surrogate_of(value: Any) -> str | None:
+    """A surrogate as the language writes it, or None.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"surrogate={value!r}: give a text, as in surrogate='sigmoid(alpha=4.0)'")
+
+
+def param_of(neuron: str, param: Param, value: Any) -> Any:
+    """A value of a param of a module that is there already.
+
+    Raises:
+        TypeError, ValueError: the constructor would not take it, or kernels were not made for its shape.
+    """
+    value = checked(neuron, param, value)
+    if isinstance(value, Tensor) and value.dim() and not param.shape:
+        raise ValueError(
+            f"{neuron}: {param.python} is one value for all neurons here; a tensor of the shape {tuple(value.shape)} "
+            "has to be given to the constructor"
+        )
+    return value
+
+
+def _step_mode(_: Definition, value: Any) -> str:
+    return choose("step_mode", value, STEP_MODES)
+
+
+def _backend(_: Definition, value: Any) -> str:
+    return choose("backend", value, BACKENDS)
+
+
+def _spikes(_: Definition, value: Any) -> str:
+    return choose("spikes", value, FORMS)
+
+
+def _record(definition: Definition, value: Any) -> tuple[str, ...]:
+    return tuple(
+        choose("record", name, definition.recordable) for name in names_of("record", value)
+    )
+
+
+def _dt(definition: Definition, value: Any) -> float:
+    number = number_of(f"{definition.name}: dt", value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{definition.name}: dt={number:g}: a time step is above 0 and finite")
+    return number
+
+
+def _detach_reset(definition: Definition, value: Any) -> bool:
+    return truth_of(f"{definition.name}: detach_reset", value)
+
+
+_OPTIONS: dict[str, Callable[[Definition, Any], Any]] = {
+    "step_mode": _step_mode,
+    "backend": _backend,
+    "spikes": _spikes,
+    "record": _record,
+    "dt": _dt,
+    "detach_reset": _detach_reset,
+}
