@@ -180,9 +180,31 @@ def test_packing_any_view(view: Callable[[Tensor], Tensor]) -> None:
     assert str(tuple(x.shape)) in repr(packed)
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.bool, torch.int64, torch.int8, torch.uint8, torch.float16, torch.float8_e4m3fn]
+)
+def test_packing_any_dtype(dtype: torch.dtype) -> None:
+    x = (torch.rand(11, 13) < 0.3).float()
+    packed = PackedSpikes.pack(x.to(dtype))
+    assert packed.dtype is dtype
+    assert packed.unpack().dtype is dtype
+    assert torch.equal(packed.unpack(torch.float32), x)
+
+
+def test_packing_negative_zero_and_another_dtype() -> None:
+    packed = PackedSpikes.pack(torch.tensor([-0.0, 1.0, 0.0])).to(torch.float64)
+    assert packed.unpack().dtype is torch.float64
+    assert packed.unpack().tolist() == [0, 1, 0]
+    assert not packed.unpack().signbit().any()
+
+
 def test_what_cannot_be_packed_says_why() -> None:
-    with pytest.raises(TypeError, match="int64"):
-        PackedSpikes.pack(torch.zeros(3, dtype=torch.long))
+    with pytest.raises(TypeError, match="spikes must be a tensor, not list"):
+        PackedSpikes.pack([0, 1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="complex64"):
+        PackedSpikes.pack(torch.zeros(3, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="other than 0 and 1"):
+        PackedSpikes.pack(torch.tensor([0, 2]))
     with pytest.raises(ValueError, match="other than 0 and 1"):
         PackedSpikes.pack(torch.tensor([0.0, 2.0]))
     with pytest.raises(ValueError, match=r"want uint8 \(2,\)"):
