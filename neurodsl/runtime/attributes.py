@@ -75,8 +75,21 @@ def _backend(_: Definition, value: Any) -> str:
     return choose("backend", value, BACKENDS)
 
 
-def _spikes(_: Definition, value: Any) -> str:
-    return choose("spikes", value, FORMS)
+def _spikes(definition: Definition, value: Any) -> str:
+    form, neuron = choose("spikes", value, FORMS), definition.name
+    if form != "float32" and not definition.feedbacks and not _fires_only(definition):
+        listed = ", ".join(definition.outputs)
+        raise ValueError(
+            f"{neuron}: spikes={form!r} is for outputs that are spikes of 0 or 1, and here they are more than that: "
+            f"{listed}. Leave spikes='float32'; numbers that happen to be 0 and 1 can be packed by neurodsl.PackedSpikes.pack"
+        )
+    return form
+
+
+def _fires_only(definition: Definition) -> bool:
+    """Whether all outputs are spikes of 0 or 1: then there are kernels for a GPU that give bits."""
+    kernels = definition.manifest["neurons"][definition.name]["kernels"]
+    return any(kernel.get("spikes") == "bits" for kernel in kernels)
 
 
 def _record(definition: Definition, value: Any) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Neuron(WithParams):
     ) -> None:
         super().__init__()
         self.step_mode, self.backend, self.dt = step_mode, backend, dt
-        self.spikes, self.detach_reset = spikes, detach_reset
+        self.detach_reset = detach_reset
         learn = names_of("learnable", learnable)
         found = self._resolved(values)
         spiking = truth_of(f"{self.definition.name}: spiking", spiking)
@@ -67,7 +67,7 @@ class Neuron(WithParams):
         if shapes:
             self._options["shapes"] = shapes
         self._bind()
-        self.record = names_of("record", record)
+        self.record, self.spikes = names_of("record", record), spikes
         tuple_of = (neurons,) if isinstance(neurons, int) else neurons
         size = (channels, None if tuple_of is None else tuple(tuple_of), steps)
         self._register(found, learn, size)
@@ -97,7 +97,8 @@ class Neuron(WithParams):
     def __setattr__(self, name: str, value: Any) -> None:
         """As any module's, checked as by the constructor; parameters go as they are, they change from step to step."""
         if name not in self.__dict__.get("_parameters", ()):
-            value = self._allowed(name, option(self.definition, name, value))
+            definition = self.__dict__.get("_variant", self).definition
+            value = self._allowed(name, option(definition, name, value))
         super().__setattr__(name, value)
         if name == "record":
             for recorded in self.record:
