@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.params import Param, checked, choose, number_of, truth_of
@@ -67,6 +67,28 @@ def param_of(neuron: str, param: Param, value: Any) -> Any:
     return value
 
 
+def described(node: Any) -> str:
+    """A module's params, and its options where they are not the defaults, as its constructor takes them."""
+    shown, learnt = [], []
+    for param in node.definition.params:
+        value = getattr(node, param.python)
+        number = repr(value)
+        if isinstance(value, Tensor):
+            number = str(tuple(value.shape)) if value.dim() else f"{value.item():.6g}"
+        shown.append(f"{param.python}={number}")
+        there = param.python in node._via or isinstance(value, nn.Parameter)
+        learnt += [param.python] if there and not param.learnable else []
+    options = {"learnable": tuple(learnt), **node._options} | {
+        name: getattr(node, name) for name in _OPTIONS
+    }
+    shown += [
+        f"{name}={options[name]!r}"
+        for name, default in _DEFAULTS.items()
+        if options[name] != default
+    ]
+    return ", ".join(shown)
+
+
 def _step_mode(_: Definition, value: Any) -> str:
     return choose("step_mode", value, STEP_MODES)
 
@@ -81,7 +103,7 @@ def _spikes(definition: Definition, value: Any) -> str:
         listed = ", ".join(definition.outputs)
         raise ValueError(
             f"{neuron}: spikes={form!r} is for outputs that are spikes of 0 or 1, and here they are more than that: "
-            f"{listed}. Leave spikes='float32'; numbers that happen to be 0 and 1 can be packed by neurodsl.PackedSpikes.pack"
+            f"{listed}. Leave spikes='float32'; neurodsl.PackedSpikes.pack packs numbers that happen to be 0 and 1"
         )
     return form
 
@@ -117,3 +139,16 @@ _OPTIONS: dict[str, Callable[[Definition, Any], Any]] = {
     "dt": _dt,
     "detach_reset": _detach_reset,
 }
+
+_DEFAULTS = {
+    "learnable": (),
+    "surrogate": None,
+    "detach_reset": False,
+    "spiking": True,
+    "step_mode": "",
+    "backend": "",
+    "record": (),
+    "dt": 1.0,
+    "spikes": "float32",
+}
+"""Of the constructor; the step mode and the back end are shown in any case."""

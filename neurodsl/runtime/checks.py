@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,22 @@ _PLAIN = (Tensor, nn.Parameter)
 def as_tuple(values: Any) -> tuple[Any, ...]:
     """One tensor or number, or several, as a tuple."""
     return (values,) if isinstance(values, Tensor | float | int) else tuple(values)
+
+
+def in_order(
+    neuron: str, names: Sequence[str], inputs: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Inputs in the order of their declarations, of which the last ones may be given by name.
+
+    Raises:
+        TypeError: one is missing, given again, or not known.
+    """
+    left = dict(named)
+    found = (*inputs, *(left.pop(name) for name in names[len(inputs) :] if name in left))
+    if left or len(found) != len(names):
+        listed = ", ".join((*("a tensor" for _ in inputs), *(f"{name}=" for name in named)))
+        raise TypeError(f"{neuron} takes {len(names)} inputs ({', '.join(names)}), not ({listed})")
+    return found
 
 
 def check_inputs(neuron: str, names: Sequence[str], inputs: Sequence[Any], *, single: bool) -> None:

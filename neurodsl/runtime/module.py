@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from neurodsl.build.errors import ToolchainError
-from neurodsl.runtime.attributes import names_of, option, surrogate_of
-from neurodsl.runtime.checks import as_tuple, check_inputs, check_states, check_transforms
+from neurodsl.runtime.attributes import described, names_of, option, surrogate_of
+from neurodsl.runtime.checks import as_tuple, check_inputs, check_states, check_transforms, in_order
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.draws import fresh_seed
 from neurodsl.runtime.errors import UnsupportedError
@@ -148,8 +148,10 @@ class Neuron(WithParams):
                 return done
         return super().__call__(*inputs, **given)
 
-    def forward(self, *inputs: Tensor) -> Any:
-        """The outputs, one tensor or a tuple; the states go on from the call before."""
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
+        """The outputs, one tensor or a tuple; the states go on from the call before. Inputs in order, or by name."""
+        if named:
+            inputs = in_order(self.definition.name, self.definition.inputs, inputs, named)
         if self.spikes != "float32":
             return in_form(self, inputs)
         outputs = self._forward(*inputs)
@@ -356,15 +358,7 @@ class Neuron(WithParams):
 
     def extra_repr(self) -> str:
         """Params and what is not as by default."""
-        shown = []
-        for param in self.definition.params:
-            value = getattr(self, param.python)
-            number = repr(value)
-            if isinstance(value, Tensor):
-                number = str(tuple(value.shape)) if value.dim() else f"{value.item():.6g}"
-            shown.append(f"{param.python}={number}")
-        shown += [f"step_mode={self.step_mode!r}", f"backend={self.backend!r}"]
-        return ", ".join(shown)
+        return described(self)
 
 
 States = tuple[Tensor | float | None, ...]

@@ -219,6 +219,47 @@ def test_training_goes_on_from_what_inference_mode_left(
         assert torch.equal(one, other)
 
 
+TWO = """neuron Two:
+    input x, y
+    output s
+    state v = 0
+    charge:
+        v = 0.5 * v + x - 2 * y
+    fire:
+        s = spike(v - 1)
+    reset:
+        v = 0 if s else v
+"""
+
+
+@pytest.mark.parametrize("spikes", ["float32", "uint8"])
+def test_inputs_by_name(spikes: str) -> None:
+    y = X.flip(0)
+    expected = neurodsl.load(TWO).Two(spikes=spikes)(X, y)
+    for inputs, named in (((), {"y": y, "x": X}), ((X,), {"y": y})):
+        node = neurodsl.load(TWO).Two(spikes=spikes)
+        for _ in range(2):  # the second call could take the shortcut
+            node.reset()
+            assert torch.equal(node(*inputs, **named), expected)
+    for inputs, named in (((X,), {"x": X}), ((X, y), {"y": y}), ((), {"z": y, "x": X})):
+        with pytest.raises(TypeError, match=r"Two takes 2 inputs \(x, y\), not \("):
+            node(*inputs, **named)
+
+
+def test_repr_shows_what_was_chosen() -> None:
+    assert repr(LIF()) == (
+        "LIF(tau=2.0, decay_input=True, v_threshold=1.0, v_reset=0.0, step_mode='m', backend='auto')"
+    )
+    options: dict[str, Any] = {"learnable": ("tau",), "surrogate": "sigmoid(alpha=2.0)"}
+    options |= {"detach_reset": True, "spiking": False, "record": ("v",), "dt": 0.5}
+    node = LIF(**options)
+    for name, value in options.items():
+        assert f"{name}={value!r}" in repr(node)
+    assert "spikes='bits'" in repr(LIF(spikes="bits"))
+    assert "learnable" not in repr(PLIF())
+    assert eval(repr(node)).state_dict() == node.state_dict()
+
+
 def test_another_shape_needs_a_reset() -> None:
     node = LIF()
     node(X)
