@@ -47,14 +47,10 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
-def in_dtype(state: Tensor | float, dtype: torch.dtype) -> Tensor | float:
-    """A state as a call takes it, a number as it is; a copy of what comes from `torch.inference_mode`, for backward."""
-    if not isinstance(state, Tensor):
-        return float(state)
+def keepable(state: Tensor) -> Tensor:
+    """A state that backward may keep: a copy of what a call under `torch.inference_mode` has left."""
     inside = torch.compiler.is_compiling() or torch.is_inference_mode_enabled()
-    if not inside and state.is_inference():
-        state = state.clone()
-    return state.to(dtype)
+    return state.clone() if not inside and state.is_inference() else state
 
 
 def empty_in(

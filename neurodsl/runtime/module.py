@@ -20,7 +20,7 @@ from neurodsl.runtime.feedback import check_module, run_loop
 from neurodsl.runtime.forms import in_form
 from neurodsl.runtime.fused import Call, Fused, Results
 from neurodsl.runtime.launch import When
-from neurodsl.runtime.layouts import in_dtype, state_dtype
+from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, truth_of
 from neurodsl.runtime.reference import run_reference
 from neurodsl.runtime.shapes import given_shapes
@@ -283,14 +283,17 @@ class Neuron(WithParams):
         if states is None:
             return self._initial(x, values), None
         check_states(self.definition.name, self.state_attributes, states, x)
-        count, dtype = len(self.definition.states), state_dtype(x.dtype)
-        begin, last = states[:count], states[count:]
-        if any(state is None for state in begin):
-            initial = self._initial(x, values)
-            begin = tuple(b if s is None else s for s, b in zip(begin, initial, strict=True))
-        ready = tuple(in_dtype(state, dtype) for state in begin if state is not None)
-        fed = tuple(in_dtype(state, dtype) for state in last if state is not None)
-        return ready, _arrays(fed, x) if fed and len(fed) == len(last) else None
+        dtype = state_dtype(x.dtype)
+        ready: list[Any] = [s.to(dtype) if isinstance(s, Tensor) else s for s in states]
+        count = len(self.definition.states)
+        for place in range(count):
+            if ready[place] is None:
+                ready[place] = self._initial(x, values)[place]
+        if len(ready) == count:
+            return tuple(ready), None
+        last = tuple(y for y in ready[count:] if y is not None)
+        fed = _arrays(last, x) if len(last) == len(ready) - count else None
+        return tuple(ready[:count]), fed
 
     def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor | float, ...]:
         """The initial states: arrays, or numbers for all neurons."""

@@ -16,6 +16,7 @@ from torch import nn
 
 import neurodsl
 from neurodsl.library import LIF, PLIF, Izhikevich
+from neurodsl.runtime import native
 from neurodsl.runtime.errors import StaleGraphError
 
 X = torch.rand(6, 3, 5, generator=torch.Generator().manual_seed(0)) * 3
@@ -199,11 +200,15 @@ def test_one_state_of_several_may_be_set(backend: str) -> None:
         assert torch.equal(getattr(node, name), expected[1][place])
 
 
-@pytest.mark.parametrize("backend", ["fused", "reference"])
+@pytest.mark.parametrize("backend", ["fused", "reference", "python"])
 @pytest.mark.parametrize("record", [(), ("v",)])
 def test_training_goes_on_from_what_inference_mode_left(
-    backend: str, record: tuple[str, ...]
+    backend: str, record: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if backend == "python":
+        monkeypatch.setattr(native, "is_there", lambda: False)
+        monkeypatch.setattr(native, "run", lambda *_: None)
+        backend = "fused"
     node = LIF(backend=backend, record=record)
     found = []
     for mode in (torch.no_grad, torch.inference_mode):
