@@ -146,7 +146,7 @@ class PackedSpikes:
         """The same on another device; or the same bits, standing for a tensor of another dtype."""
         if isinstance(to, torch.dtype):
             return PackedSpikes(self.bits, self.shape, to)
-        return PackedSpikes(self.bits.to(to), self.shape, self.dtype)
+        return PackedSpikes(self.bits.to(device=to), self.shape, self.dtype)
 
     def __repr__(self) -> str:
         return f"PackedSpikes(shape={tuple(self.shape)}, nbytes={self.nbytes})"

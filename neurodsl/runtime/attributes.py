@@ -74,7 +74,9 @@ def described(node: Any) -> str:
         value = getattr(node, param.python)
         number = repr(value)
         if isinstance(value, Tensor):
-            number = str(tuple(value.shape)) if value.dim() else f"{value.item():.6g}"
+            number = (
+                str(tuple(value.shape)) if value.dim() or value.is_meta else f"{value.item():.6g}"
+            )
         shown.append(f"{param.python}={number}")
         there = param.python in node._via or isinstance(value, nn.Parameter)
         learnt += [param.python] if there and not param.learnable else []

@@ -23,7 +23,7 @@ from neurodsl.runtime.launch import When
 from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, truth_of
 from neurodsl.runtime.reference import run_reference
-from neurodsl.runtime.shapes import given_shapes
+from neurodsl.runtime.shapes import given_shapes, sizes_of
 from neurodsl.runtime.shortcut import learn
 from neurodsl.runtime.stencil import is_stencil
 from neurodsl.runtime.with_params import WithParams
@@ -68,9 +68,7 @@ class Neuron(WithParams):
             self._options["shapes"] = shapes
         self._bind()
         self.record, self.spikes = names_of("record", record), spikes
-        tuple_of = (neurons,) if isinstance(neurons, int) else neurons
-        size = (channels, None if tuple_of is None else tuple(tuple_of), steps)
-        self._register(found, learn, size)
+        self._register(found, learn, sizes_of(self.definition.name, channels, neurons, steps))
         for name, _ in self.definition.feedbacks:
             self.add_module(
                 name, check_module(self.definition.name, name, (modules or {}).get(name))

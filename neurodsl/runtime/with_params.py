@@ -14,7 +14,7 @@ from neurodsl.runtime.checks import check_local, state_of
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, checked, choose, plain, raw_value, through
-from neurodsl.runtime.shapes import beside, declared_size, of_call
+from neurodsl.runtime.shapes import Sizes, beside, declared_size, of_call
 
 
 class WithParams(nn.Module):
@@ -36,7 +36,7 @@ class WithParams(nn.Module):
         self,
         values: Sequence[Any],
         learnable: tuple[str, ...],
-        size: tuple[int | None, tuple[int, ...] | None, int | None],
+        size: Sizes,
     ) -> None:
         params, name = self._variant.definition.params, self.definition.name
         known = {p.python for p in params} | {p.name for p in params}

@@ -93,6 +93,9 @@ def test_copies_and_pickles(tmp_path: Path) -> None:
         (lambda: LIF(decay_input=torch.ones(3)), TypeError, "not a tensor with a shape"),
         (lambda: LIF(detach_reset="no"), TypeError, "detach_reset must be True or False"),
         (lambda: LIF(spiking=2), TypeError, "spiking must be True or False"),
+        (lambda: LIF(channels="a"), TypeError, "LIF: channels must be a whole number, not 'a'"),
+        (lambda: LIF(neurons=(3, 2.5)), TypeError, "LIF: neurons must be a whole number, not 2.5"),
+        (lambda: LIF(steps=-1), ValueError, "LIF: steps is -1"),
         (lambda: LIF(dt="a"), TypeError, "LIF: dt must be a number, not str"),
         (lambda: LIF(dt=0), ValueError, "dt=0: a time step is above 0"),
         (lambda: LIF(dt=-1), ValueError, "dt=-1"),
@@ -260,9 +263,10 @@ def test_repr_shows_what_was_chosen() -> None:
     node = LIF(**options)
     for name, value in options.items():
         assert f"{name}={value!r}" in repr(node)
+    assert eval(repr(node)).state_dict() == node.state_dict()
     assert "spikes='bits'" in repr(LIF(spikes="bits"))
     assert "learnable" not in repr(PLIF())
-    assert eval(repr(node)).state_dict() == node.state_dict()
+    assert "tau=()" in repr(node.to("meta"))
 
 
 def test_another_shape_needs_a_reset() -> None:
