@@ -48,6 +48,45 @@ def unpack_bits(bits: Tensor, first: int, count: int, dtype: torch.dtype) -> Ten
     return every.reshape(-1)[first - 8 * begin :][:count].to(dtype)
 
 
+def spikes_as_bits(values: Tensor, otherwise: str) -> Tensor:
+    """As `pack_bits`, also where `torch.compile` traces it.
+
+    Raises:
+        ValueError: with the text `otherwise`: one element is neither 0 nor 1.
+    """
+    if torch.compiler.is_compiling():
+        bits: Tensor = _pack(values, otherwise)
+        return bits
+    return _packed(values, otherwise)
+
+
+def _packed(values: Tensor, otherwise: str) -> Tensor:
+    bits = pack_bits(values.contiguous())
+    if bits is None:
+        raise ValueError(otherwise)
+    return bits
+
+
+@torch.library.custom_op("neurodsl::pack_spikes", mutates_args=())
+def _pack(values: Tensor, otherwise: str) -> Tensor:
+    return _packed(values, otherwise)
+
+
+@_pack.register_fake
+def _(values: Tensor, otherwise: str) -> Tensor:
+    return values.new_empty((values.numel() + 7) // 8, dtype=torch.uint8)
+
+
+@torch.library.custom_op("neurodsl::unpack_spikes", mutates_args=())
+def _unpack(bits: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    return unpack_bits(bits, 0, count, dtype)
+
+
+@_unpack.register_fake
+def _(bits: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    return bits.new_empty(count, dtype=dtype)
+
+
 class PackedSpikes:
     """Spikes of any shape at one bit each. Made by `PackedSpikes.pack` or by a neuron with `spikes="bits"`."""
 
@@ -67,34 +106,47 @@ class PackedSpikes:
 
     @classmethod
     def pack(cls, spikes: Tensor) -> PackedSpikes:
-        """The bits of a tensor of zeros and ones.
+        """The bits of a tensor of zeros (-0.0 is one) and ones, of any dtype but complex ones.
 
         Raises:
-            TypeError: it is of a type that no spikes have.
+            TypeError: it is no tensor, or a complex one.
             ValueError: it holds something else.
         """
-        if spikes.dtype not in DTYPES:
-            listed = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
-            raise TypeError(f"spikes are {spikes.dtype}; one of {listed} can be packed")
-        bits = pack_bits(spikes.detach().contiguous())
+        if not isinstance(spikes, Tensor):
+            raise TypeError(f"spikes must be a tensor, not {type(spikes).__name__}")
+        if spikes.is_complex():
+            raise TypeError(
+                f"spikes are {spikes.dtype}; real numbers or truth values can be packed"
+            )
+        values = spikes.detach()
+        if values.dtype not in DTYPES:
+            values = values.to(torch.float64)
+        bits = None if torch.compiler.is_compiling() else pack_bits(values.contiguous())
         if bits is None:
-            raise ValueError("the tensor holds values other than 0 and 1, so it cannot be packed")
+            otherwise = "the tensor holds values other than 0 and 1, so it cannot be packed"
+            bits = spikes_as_bits(values + 0.0, otherwise)  # of -0.0, 0.0
         return cls(bits, spikes.shape, spikes.dtype)
 
     def unpack(self, dtype: torch.dtype | None = None) -> Tensor:
         """The tensor `shape`, of its own type or of `dtype`, whatever type of numbers or truth values that is."""
         wanted = dtype or self.dtype
-        made = wanted if wanted in DTYPES else torch.uint8
-        return unpack_bits(self.bits, 0, self.shape.numel(), made).view(self.shape).to(wanted)
+        made, count = wanted if wanted in DTYPES else torch.uint8, self.shape.numel()
+        if torch.compiler.is_compiling():
+            flat: Tensor = _unpack(self.bits, count, made)
+        else:
+            flat = unpack_bits(self.bits, 0, count, made)
+        return flat.view(self.shape).to(wanted)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
         return self.bits.numel()
 
-    def to(self, device: torch.device | str) -> PackedSpikes:
-        """The same on another device."""
-        return PackedSpikes(self.bits.to(device), self.shape, self.dtype)
+    def to(self, to: torch.device | str | torch.dtype) -> PackedSpikes:
+        """The same on another device; or the same bits, standing for a tensor of another dtype."""
+        if isinstance(to, torch.dtype):
+            return PackedSpikes(self.bits, self.shape, to)
+        return PackedSpikes(self.bits.to(device=to), self.shape, self.dtype)
 
     def __repr__(self) -> str:
         return f"PackedSpikes(shape={tuple(self.shape)}, nbytes={self.nbytes})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import operator
 import os
 import subprocess
 import sys
@@ -75,6 +76,11 @@ def set_pool_limit(limit: int) -> None:
 
     Without the extension there is no pool, and nothing is to be done. The default is 1 GiB, or `NEURODSL_POOL_MB`.
     """
+    try:
+        limit = operator.index(limit)
+    except TypeError:
+        text = f"limit is {limit!r}; it is a whole number of bytes, 0 to turn the pool off"
+        raise TypeError(text) from None
     if limit < 0:
         raise ValueError(f"limit is {limit}; it is a number of bytes, 0 to turn the pool off")
     _State.limit = limit  # type: ignore[attr-defined]

@@ -104,6 +104,7 @@ static inline bool read_tensors(
         if (i < plan.inputs + plan.states) {
             const at::IntArrayRef wanted = i < plan.inputs ? tensors[0].sizes() : tensors[0].sizes().slice(1);
             if (tensor.sizes() != wanted) return false;
+            if (i >= plan.inputs && (asked || keep) && tensor.is_inference()) return false;  // backward cannot keep it
         }
         keep = keep || (asked && tensor.requires_grad());
     }

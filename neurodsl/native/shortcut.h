@@ -54,13 +54,8 @@ static PyObject* shortcut_call(PyObject* object, PyObject* const* args, size_t, 
         if (!THPVariable_CheckExact(items[i])) Py_RETURN_NONE;
         if (THPVariable_Unpack(items[i]).scalar_type() != self.type) Py_RETURN_NONE;
     }
-    bool started = true;
-    for (Py_ssize_t i = 0; i < plan.states; ++i) {
+    for (Py_ssize_t i = 0; i < plan.states; ++i)
         items.push_back(PyDict_GetItemWithError(attributes, PyTuple_GET_ITEM(self.states, i)));
-        started = started && items.back() != nullptr && items.back() != Py_None;
-    }
-    if (!started)
-        for (int i = 0; i < plan.states; ++i) items[self.inputs + i] = Py_None;
     Call call;
     call.numbers = *self.numbers;
     c10::SmallVector<Tensor, 24> tensors;

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from neurodsl.runtime.errors import StaleGraphError
 from neurodsl.runtime.launch import Plan, Setup, When, counts_of
@@ -85,6 +85,32 @@ def backward_pass(
     return wanted
 
 
+def twice(neuron: str) -> str:
+    """The error's text where a backward pass is to be differentiated; the same in C++."""
+    return (
+        f'Fused{neuron}: the fused kernels cannot be differentiated twice; backend="reference" can'
+    )
+
+
+def once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., Any]:
+    """A backward pass of kernels, the derivative of which is an error.
+
+    PyTorch's `once_differentiable` is silent where no incoming gradient has a graph, as after `sum()`.
+    """
+
+    @wraps(backward)
+    def run(ctx: Any, *gradients: Tensor | None) -> Any:
+        with torch.no_grad():
+            made = backward(ctx, *gradients)
+        if not torch.is_grad_enabled():
+            return made
+        neuron = ctx.call[0].setup.neuron
+        fails: Any = torch._C._functions.DelayedError(twice(neuron), len(made))
+        return fails(*[None if g is None else g.detach().requires_grad_() for g in made])
+
+    return run
+
+
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -97,7 +123,7 @@ class _Fused(torch.autograd.Function):
         return results
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         plan, numbers, when, layout = ctx.call
         setup: Setup = plan.setup

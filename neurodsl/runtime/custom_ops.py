@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurodsl.runtime.autograd import backward_pass, forward_pass
+from neurodsl.runtime.autograd import backward_pass, forward_pass, twice
+from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, Setup
 from neurodsl.runtime.layouts import state_dtype
@@ -154,4 +155,13 @@ def _backward(ctx: Any, gradients: Sequence[Tensor | None]) -> tuple[Any, ...]:
     return [next(made) if wants else None for wants in ctx.needed], None, None, None, None, None
 
 
+def _keep_name(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    ctx.neuron = setup_of(inputs[-2]).neuron
+
+
+def _refuse(ctx: Any, _gradients: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    raise UnsupportedError(twice(ctx.neuron))
+
+
 fused_forward.register_autograd(_backward, setup_context=_keep)
+fused_backward.register_autograd(_refuse, setup_context=_keep_name)

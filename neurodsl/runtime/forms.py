@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neurodsl.memory.aside import put_states, states_of
-from neurodsl.memory.bits import PackedSpikes, pack_bits
+from neurodsl.memory.bits import PackedSpikes, spikes_as_bits
 from neurodsl.runtime.errors import UnsupportedError
 
 STRETCH_BYTES = 1 << 20
@@ -29,13 +29,20 @@ def in_form(node: Any, inputs: tuple[Tensor, ...]) -> Any:
             f"{node.definition.name}: spikes={node.spikes!r} carries no gradient; call it under torch.no_grad(), or "
             "use neurodsl.compress_spikes() to train with spikes of one bit"
         )
+    if torch.compiler.is_compiling():
+        made = _run(node, inputs)  # an error comes before the states are set
+    else:
+        made = _with_states_kept(node, inputs)
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def _with_states_kept(node: Any, inputs: tuple[Tensor, ...]) -> list[Any]:
     before = states_of(node)
     try:
-        made = _by_kernel(node, inputs) or _run(node, inputs)
+        return _by_kernel(node, inputs) or _run(node, inputs)
     except ValueError:
         put_states(before)
         raise
-    return made[0] if len(made) == 1 else tuple(made)
 
 
 def _by_kernel(node: Any, inputs: tuple[Tensor, ...]) -> list[Any] | None:
@@ -69,10 +76,14 @@ def _run(node: Any, inputs: tuple[Tensor, ...]) -> list[Any]:
 
 
 def _can_be_parted(node: Any, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether a few steps at a time give the same as all: not where numbers are drawn, or params go with time."""
+    """Whether a few steps at a time give the same as all: not where numbers are drawn, or params go with time.
+
+    What `torch.compile` traces runs as a whole: stretches would be unrolled, and traced anew for each length.
+    """
     definition = node.definition
     return (
-        node.step_mode == "m"
+        not torch.compiler.is_compiling()
+        and node.step_mode == "m"
         and not node.record
         and not definition.noises
         and not any("time" in param.shape for param in definition.params)
@@ -94,11 +105,8 @@ def _outputs(node: Any, inputs: tuple[Tensor, ...], bits: bool = False) -> tuple
 
 
 def _packed(node: Any, output: Tensor) -> PackedSpikes:
-    bits = pack_bits(output.contiguous())
-    if bits is None:
-        raise ValueError(
-            f"{node.definition.name}: an output holds values other than 0 and 1; spikes={node.spikes!r} is for spikes"
-        )
+    what = f"{node.definition.name}: an output holds values other than 0 and 1"
+    bits = spikes_as_bits(output, f"{what}; spikes={node.spikes!r} is for spikes")
     return PackedSpikes(bits, output.shape, output.dtype)
 
 

@@ -212,12 +212,18 @@ class _Choose(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         s, a, b = ctx.saved_tensors
-        taken = s != 0
         to_spike = torch.where((a - b).isinf() & (g == 0), 0, g * (a - b))
-        parts = (to_spike, torch.where(taken, g, 0), torch.where(taken, 0, g))
+        if torch.is_grad_enabled():  # differentiated again, also by the spike
+            zero = torch.zeros_like(g)
+            arms = _apply(_Choose, s, g, zero), _apply(_Choose, s, zero, g)
+        else:
+            taken = s != 0
+            arms = torch.where(taken, g, 0), torch.where(taken, 0, g)
         return tuple(
             part.sum_to_size(x.shape) if needed else None
-            for part, x, needed in zip(parts, (s, a, b), ctx.needs_input_grad, strict=True)
+            for part, x, needed in zip(
+                (to_spike, *arms), (s, a, b), ctx.needs_input_grad, strict=True
+            )
         )
 
 
@@ -270,37 +276,50 @@ def detach_if(wanted: bool, s: Value) -> Value:
 
 
 class _Spike(torch.autograd.Function):
-    """Fired or not; backward, the surrogate's derivative, by autograd through its primitive where it is not given."""
+    """Fired or not; backward, the surrogate's derivative, by autograd through its primitive where it is not given.
+
+    That derivative has one of its own: where a graph of the backward pass is wanted, it goes on to u and the arguments.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, u: Tensor, fired: Tensor, surrogate: Surrogate, *arguments: Value
     ) -> Tensor:
-        ctx.save_for_backward(u)
+        ctx.save_for_backward(u, *(a for a in arguments if isinstance(a, Tensor)))
         ctx.surrogate = surrogate
-        ctx.arguments = tuple(detach(argument) for argument in arguments)
+        ctx.numbers = tuple(None if isinstance(a, Tensor) else a for a in arguments)
         return fired.to(u.dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        (u,) = ctx.saved_tensors
+        u, *tensors = ctx.saved_tensors
+        left = iter(tensors)
+        arguments = [next(left) if number is None else number for number in ctx.numbers]
         surrogate, wanted = ctx.surrogate, ctx.needs_input_grad[3:]
         given = surrogate.gradient is not None
         none: list[Tensor | None] = [None, None, *(None for _ in wanted)]
         if given and (surrogate.primitive is None or not any(wanted)):
-            return g * surrogate.gradient(u, *ctx.arguments), *none
+            return g * surrogate.gradient(u, *arguments), *none
+        again = torch.is_grad_enabled()
         with torch.enable_grad():
-            u = u.detach().requires_grad_()
+            v = _variable(u, again)
             arguments = [
-                a.detach().requires_grad_() if need else a
-                for a, need in zip(ctx.arguments, wanted, strict=True)
+                _variable(a, again) if need else a
+                for a, need in zip(arguments, wanted, strict=True)
             ]
-            value = surrogate.primitive(u, *arguments)
+            value = surrogate.primitive(v, *arguments)
             learnt = [a for a, need in zip(arguments, wanted, strict=True) if need]
-            made = torch.autograd.grad(value, [u, *learnt], g, allow_unused=True)
-        to_u = g * surrogate.gradient(u.detach(), *ctx.arguments) if given else made[0]
+            made = torch.autograd.grad(
+                value, [v, *learnt], g, allow_unused=True, create_graph=again
+            )
+        to_u = g * surrogate.gradient(u, *arguments) if given else made[0]
         rest = iter(made[1:])
         return to_u, None, None, *(next(rest) if need else None for need in wanted)
+
+
+def _variable(x: Tensor, again: bool) -> Tensor:
+    """What can be differentiated by, apart from all else; with the graph behind it if it is differentiated again."""
+    return x.view_as(x) if again and x.requires_grad else x.detach().requires_grad_()
 
 
 def spike(

@@ -13,7 +13,7 @@ from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.errors import UnsupportedError
 from neurodsl.runtime.kernels import Kernels
 from neurodsl.runtime.launch import Plan, When, counts_of
-from neurodsl.runtime.layouts import state_dtype
+from neurodsl.runtime.layouts import keepable, state_dtype
 from neurodsl.runtime.params import plain
 from neurodsl.runtime.stencil import StencilPlan, run_stencil
 
@@ -97,14 +97,14 @@ class Fused:
         keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
         first = call.inputs[0]
         if torch.compiler.is_compiling():
-            tensors = self._filled(call.inputs[0], given, numbers)
+            tensors = self._filled(call, given, numbers)
             return self._split(self._traced(names, numbers, call.when, tensors, keep))
         plan = self._plan(names, first)
         if plan.native is None and first.is_cpu:
             native.attach(plan)
         results = native.run(plan, numbers, call.when, keep, given)
         if results is None:
-            tensors = self._filled(first, given, numbers)
+            tensors = self._filled(call, given, numbers)
             results = autograd.run(plan, numbers, call.when, tensors, keep)
         return self._split(results)
 
@@ -126,7 +126,7 @@ class Fused:
         setup = custom_ops.setup_of(self.setup_text(*names))
         launch = self._kernels.bits(setup, first.dtype, first.device)
         assert launch is not None
-        tensors = [t.contiguous() for t in self._filled(first, given, numbers)]
+        tensors = [t.contiguous() for t in self._filled(call, given, numbers)]
         words = (first.shape[0], (first[0].numel() + 31) // 32)
         device, kept = first.device, state_dtype(first.dtype)
         outputs = [
@@ -137,15 +137,15 @@ class Fused:
         return tuple(outputs), tuple(finals), ()
 
     def _filled(
-        self, x: Tensor, given: tuple[Tensor | None, ...], numbers: tuple[float, ...]
+        self, call: Call, given: tuple[Tensor | None, ...], numbers: tuple[float, ...]
     ) -> tuple[Tensor, ...]:
         """The tensors of a call, those of states that begin with a number among them."""
-        count, states = len(self._definition.read), len(self._definition.states)
+        x, count, states = call.inputs[0], len(call.inputs), len(self._definition.states)
         starts = numbers[len(numbers) - states :]
         return tuple(
             x.new_full(x.shape[1:], starts[place - count], dtype=state_dtype(x.dtype))
             if tensor is None
-            else tensor
+            else (keepable(tensor) if count <= place < count + states else tensor)
             for place, tensor in enumerate(given)
         )
 
@@ -179,7 +179,7 @@ class Fused:
         """
         definition = self._definition
         names, given, numbers = self._arguments(call)
-        tensors = self._filled(call.inputs[0], given, numbers)
+        tensors = self._filled(call, given, numbers)
         dtype = call.inputs[0].dtype
         key = (names, dtype)
         if key not in self._stencils:
@@ -189,7 +189,8 @@ class Fused:
         if plan is None:
             return None
         source = definition.written.index(definition.feedbacks[0][1])
-        results, end = run_stencil(plan, numbers, call.when, tensors, convolution, last, source)
+        before = None if last is None else keepable(last)
+        results, end = run_stencil(plan, numbers, call.when, tensors, convolution, before, source)
         return self._split(results), end
 
     def _plan(self, names: Names, x: Tensor) -> Plan:

@@ -47,6 +47,12 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
+def keepable(state: Tensor) -> Tensor:
+    """A state that backward may keep: a copy of what a call under `torch.inference_mode` has left."""
+    inside = torch.compiler.is_compiling() or torch.is_inference_mode_enabled()
+    return state.clone() if not inside and state.is_inference() else state
+
+
 def empty_in(
     first: Tensor, layout: Layout, *, step: bool = False, rows: int | None = None
 ) -> Tensor:

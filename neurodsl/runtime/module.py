@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from neurodsl.build.errors import ToolchainError
-from neurodsl.runtime.checks import as_tuple, check_inputs, check_states
+from neurodsl.runtime.attributes import described, names_of, option, surrogate_of
+from neurodsl.runtime.checks import as_tuple, check_inputs, check_states, check_transforms, in_order
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.draws import fresh_seed
 from neurodsl.runtime.errors import UnsupportedError
@@ -21,24 +21,21 @@ from neurodsl.runtime.forms import in_form
 from neurodsl.runtime.fused import Call, Fused, Results
 from neurodsl.runtime.launch import When
 from neurodsl.runtime.layouts import state_dtype
-from neurodsl.runtime.params import Param, choose
+from neurodsl.runtime.params import Param, truth_of
 from neurodsl.runtime.reference import run_reference
-from neurodsl.runtime.shapes import given_shapes
+from neurodsl.runtime.shapes import given_shapes, sizes_of
 from neurodsl.runtime.shortcut import learn
 from neurodsl.runtime.stencil import is_stencil
 from neurodsl.runtime.with_params import WithParams
 
 __all__ = ["Definition", "Neuron", "Param"]
 
-BACKENDS = ("auto", "fused", "reference")
-FORMS = ("float32", "uint8", "bits")
-"""Of the outputs: numbers of the input's type, or spikes that carry no gradient in a byte or a bit."""
-
 
 class Neuron(WithParams):
     """Runs a neuron over `[T, B, *]` (step mode "m") or `[B, *]` ("s"). States are plain attributes, `node.v`."""
 
     trace: Callable[..., Any]
+    record: tuple[str, ...]
     _kernels: Fused
 
     def __init__(
@@ -60,25 +57,18 @@ class Neuron(WithParams):
         modules: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        choose("step_mode", step_mode, ("m", "s"))
-        choose("backend", backend, BACKENDS)
-        choose("spikes", spikes, FORMS)
-        self.spikes = spikes
-        learn = (learnable,) if isinstance(learnable, str) else tuple(learnable)
+        self.step_mode, self.backend, self.dt = step_mode, backend, dt
+        self.detach_reset = detach_reset
+        learn = names_of("learnable", learnable)
         found = self._resolved(values)
-        self.step_mode, self.backend, self.dt = step_mode, backend, float(dt)
-        self.detach_reset = bool(detach_reset)
-        self._options: dict[str, Any] = {"surrogate": surrogate, "spiking": bool(spiking)}
+        spiking = truth_of(f"{self.definition.name}: spiking", spiking)
+        self._options: dict[str, Any] = {"surrogate": surrogate_of(surrogate), "spiking": spiking}
         shapes = given_shapes(self.definition.params, found)
         if shapes:
             self._options["shapes"] = shapes
         self._bind()
-        self.record = (record,) if isinstance(record, str) else tuple(record)
-        for name in self.record:
-            choose("record", name, self.definition.recordable)
-        tuple_of = (neurons,) if isinstance(neurons, int) else neurons
-        size = (channels, None if tuple_of is None else tuple(tuple_of), steps)
-        self._register(found, learn, size)
+        self.record, self.spikes = names_of("record", record), spikes
+        self._register(found, learn, sizes_of(self.definition.name, channels, neurons, steps))
         for name, _ in self.definition.feedbacks:
             self.add_module(
                 name, check_module(self.definition.name, name, (modules or {}).get(name))
@@ -101,6 +91,16 @@ class Neuron(WithParams):
         self.__dict__["_kernels"] = Fused(cls.definition)
         self.__dict__["_shortcut"] = None
         self.__dict__["_learns"] = type(self).forward is Neuron.forward
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As any module's, checked as by the constructor; parameters go as they are, they change from step to step."""
+        if name not in self.__dict__.get("_parameters", ()):
+            definition = self.__dict__.get("_variant", self).definition
+            value = self._allowed(name, option(definition, name, value))
+        super().__setattr__(name, value)
+        if name == "record":
+            for recorded in self.record:
+                self.__dict__.setdefault(f"{recorded}_seq", None)
 
     # --- states ---
 
@@ -126,12 +126,12 @@ class Neuron(WithParams):
         """Keep the states, cut their graph."""
         for name in self.state_attributes:
             state = self.__dict__[name]
-            self.__dict__[name] = None if state is None else state.detach()
+            self.__dict__[name] = state.detach() if isinstance(state, Tensor) else state
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name in self.state_attributes:
-            if self.__dict__[name] is not None:
+            if isinstance(self.__dict__[name], Tensor):
                 self.__dict__[name] = fn(self.__dict__[name])
         return result
 
@@ -146,8 +146,10 @@ class Neuron(WithParams):
                 return done
         return super().__call__(*inputs, **given)
 
-    def forward(self, *inputs: Tensor) -> Any:
-        """The outputs, one tensor or a tuple; the states go on from the call before."""
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Any:
+        """The outputs, one tensor or a tuple; the states go on from the call before. Inputs in order, or by name."""
+        if named:
+            inputs = in_order(self.definition.name, self.definition.inputs, inputs, named)
         if self.spikes != "float32":
             return in_form(self, inputs)
         outputs = self._forward(*inputs)
@@ -159,12 +161,12 @@ class Neuron(WithParams):
 
     def _forward(self, *inputs: Tensor, bits: bool = False) -> Any:
         single = self.step_mode == "s"
-        _refuse_transforms(self.definition.name)
+        check_transforms(self.definition.name)
         check_inputs(self.definition.name, self.definition.inputs, inputs, single=single)
         if single:
             inputs = tuple(x.unsqueeze(0) for x in inputs)
         states = tuple(self.__dict__[name] for name in self.state_attributes)
-        given = None if any(state is None for state in states) else states
+        given = None if all(state is None for state in states) else states
         timed = self.definition.timed
         first_step = self.__dict__["_steps"] if timed else 0
         outputs, finals, recorded = self._run(inputs, given, first_step, bits=bits)
@@ -182,7 +184,7 @@ class Neuron(WithParams):
 
     def functional(self, inputs: Any, states: Any = None) -> tuple[Any, Any]:
         """(outputs, final states) from given ones, initial ones if None; nothing is kept on the module."""
-        _refuse_transforms(self.definition.name)
+        check_transforms(self.definition.name)
         given = as_tuple(inputs)
         check_inputs(self.definition.name, self.definition.inputs, given, single=False)
         outputs, finals, _ = self._run(given, None if states is None else as_tuple(states), 0)
@@ -191,7 +193,7 @@ class Neuron(WithParams):
     def _run(
         self,
         inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...] | None,
+        states: States | None,
         first_step: int,
         *,
         bits: bool = False,
@@ -200,14 +202,8 @@ class Neuron(WithParams):
         dtype = state_dtype(outer)
         if dtype is not outer and not self._is_direct(inputs[0]):
             inputs = tuple(x.to(dtype) for x in inputs)
-        values, last = self._values(inputs[0], first_step), None
-        if states is None:
-            begin = self._initial(inputs[0], values)
-        else:
-            states = tuple(state.to(dtype) for state in states)
-            check_states(self.definition.name, self.state_attributes, states, inputs[0])
-            count = len(self.definition.states)
-            begin, last = states[:count], states[count:]
+        values = self._values(inputs[0], first_step)
+        begin, last = self._begin(inputs[0], states, values)
         when = first_step, self._seed()
         if self.definition.feedbacks:
             outputs, finals, recorded = self._loop(
@@ -278,6 +274,25 @@ class Neuron(WithParams):
         )
         return outputs, (*finals, *last), recorded
 
+    def _begin(
+        self, x: Tensor, states: States | None, values: tuple[Any, ...]
+    ) -> tuple[tuple[Tensor | float, ...], tuple[Tensor, ...] | None]:
+        """What a call begins with: its states, arrays or numbers for all neurons; what the step before it fed back."""
+        if states is None:
+            return self._initial(x, values), None
+        check_states(self.definition.name, self.state_attributes, states, x)
+        dtype = state_dtype(x.dtype)
+        ready: list[Any] = [s.to(dtype) if isinstance(s, Tensor) else s for s in states]
+        count = len(self.definition.states)
+        for place in range(count):
+            if ready[place] is None:
+                ready[place] = self._initial(x, values)[place]
+        if len(ready) == count:
+            return tuple(ready), None
+        last = tuple(y for y in ready[count:] if y is not None)
+        fed = _arrays(last, x) if len(last) == len(ready) - count else None
+        return tuple(ready[:count]), fed
+
     def _initial(self, x: Tensor, values: tuple[Any, ...]) -> tuple[Tensor | float, ...]:
         """The initial states: arrays, or numbers for all neurons."""
         found = self._variant.definition.initial(*self._beside(values, x, 0), self.dt)
@@ -327,7 +342,8 @@ class Neuron(WithParams):
         state = {k: v for k, v in self.__dict__.items() if k not in _BOUND}
         kept = (*self.state_attributes, *(f"{name}_seq" for name in self.record))
         for name in kept:
-            state[name] = None if state[name] is None else state[name].detach()
+            if isinstance(state[name], Tensor):
+                state[name] = state[name].detach()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -343,16 +359,11 @@ class Neuron(WithParams):
 
     def extra_repr(self) -> str:
         """Params and what is not as by default."""
-        shown = []
-        for param in self.definition.params:
-            value = getattr(self, param.python)
-            number = repr(value)
-            if isinstance(value, Tensor):
-                number = str(tuple(value.shape)) if value.dim() else f"{value.item():.6g}"
-            shown.append(f"{param.python}={number}")
-        shown += [f"step_mode={self.step_mode!r}", f"backend={self.backend!r}"]
-        return ", ".join(shown)
+        return described(self)
 
+
+States = tuple[Tensor | float | None, ...]
+"""Of a call: arrays, numbers for all neurons, None for initial ones."""
 
 _BOUND = ("_variant", "_kernels", "_shortcut", "_learns", "_blank")
 
@@ -370,21 +381,6 @@ def _rebuild(texts: dict[str, str], source: str, neuron: str, options: dict[str,
     loading = importlib.import_module("neurodsl.loading")
     cls = loading.load_variant(texts, source, neuron, options)
     return cls.__new__(cls)
-
-
-def _refuse_transforms(name: str) -> None:
-    """Kernels would drop a tangent without a word, and know nothing of batches within tensors."""
-    if torch.compiler.is_compiling():
-        return
-    if forward_ad._current_level >= 0:
-        raise UnsupportedError(
-            f"{name}: forward-mode derivatives are not supported; use backward()"
-        )
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        raise UnsupportedError(
-            f"{name}: torch.func transforms such as vmap and grad are not supported; put the batch in a dimension "
-            "after the time steps, and use backward()"
-        )
 
 
 _warned: set[str] = set()

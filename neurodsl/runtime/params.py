@@ -51,17 +51,14 @@ def checked(neuron: str, param: Param, value: Any) -> Any:
             )
         raise TypeError(f"{where} must be given")
     if param.boolean:
-        return bool(value)
+        return truth_of(where, value)
     if isinstance(value, Tensor):
         if not value.is_floating_point():
             value = value.to(torch.get_default_dtype())
         numbers = value.detach().flatten().tolist()
     else:
-        try:
-            value = float(value)
-            numbers = [value]
-        except (TypeError, ValueError):
-            raise TypeError(f"{where} must be a number, not {type(value).__name__}") from None
+        value = number_of(where, value)
+        numbers = [value]
     if param.interval is not None:
         low, high, low_open, high_open, text = param.interval
         for number in numbers:
@@ -69,6 +66,36 @@ def checked(neuron: str, param: Param, value: Any) -> Any:
             if not (above and (number < high if high_open else number <= high)):
                 raise ValueError(f"{where}={number:g} is not in {text}")
     return value
+
+
+def number_of(where: str, value: Any) -> float:
+    """A number as a float.
+
+    Raises:
+        TypeError: it is none; a text is none either.
+    """
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise TypeError(f"{where} must be a number, not {type(value).__name__}")
+
+
+def truth_of(where: str, value: Any) -> bool:
+    """True or false, or 1 or 0 for it.
+
+    Raises:
+        TypeError: it is anything else.
+    """
+    value = plain(value)
+    try:
+        if value in (False, True):
+            return bool(value)
+    except (ValueError, RuntimeError):  # an array
+        pass
+    shown = "a tensor with a shape" if isinstance(value, Tensor) else repr(value)
+    raise TypeError(f"{where} must be True or False (or 1 or 0), not {shown}")
 
 
 def raw_value(neuron: str, param: Param, value: Any) -> Tensor:
@@ -96,11 +123,13 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) and not value.dim() else value
 
 
-def choose(what: str, value: str, known: Sequence[str]) -> None:
-    """Check that an option is one of several.
+def choose(what: str, value: Any, known: Sequence[str]) -> str:
+    """An option that is one of several.
 
     Raises:
         ValueError: it is not.
     """
     if value not in known:
         raise ValueError(f"{what}={value!r}: choose from {', '.join(known)}")
+    found: str = value
+    return found

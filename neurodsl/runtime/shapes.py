@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -18,6 +19,37 @@ def given_shapes(params: Sequence[Param], values: Sequence[Any]) -> dict[str, tu
         for param, value in zip(params, values, strict=True)
         if isinstance(value, Tensor) and value.dim() and not param.shape
     }
+
+
+Sizes = tuple[int | None, tuple[int, ...] | None, int | None]
+"""Channels, the shape of the neurons, steps; None where the constructor was not told."""
+
+
+def sizes_of(neuron: str, channels: Any, neurons: Any, steps: Any) -> Sizes:
+    """What a constructor was told of sizes.
+
+    Raises:
+        TypeError, ValueError: one is no whole number, or below 0.
+    """
+    shape = None
+    if neurons is not None:
+        several = tuple(neurons) if isinstance(neurons, tuple | list) else (neurons,)
+        shape = tuple(_count(f"{neuron}: neurons", size) for size in several)
+    return (
+        None if channels is None else _count(f"{neuron}: channels", channels),
+        shape,
+        None if steps is None else _count(f"{neuron}: steps", steps),
+    )
+
+
+def _count(where: str, value: Any) -> int:
+    try:
+        size = index(value)
+    except TypeError:
+        raise TypeError(f"{where} must be a whole number, not {value!r}") from None
+    if size < 0:
+        raise ValueError(f"{where} is {size}; it must be 0 or more")
+    return size
 
 
 def declared_size(

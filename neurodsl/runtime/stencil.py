@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from neurodsl.runtime.autograd import stale
+from neurodsl.runtime.autograd import once, stale
 from neurodsl.runtime.launch import Launch, Saved, Setup, When, counts_of, role_of, saved_of
 
 
@@ -147,7 +146,7 @@ class _Stencil(torch.autograd.Function):
         return (*made, end)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         plan, numbers, when, count, there = ctx.call
         setup: Setup = plan.setup

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from neurodsl.runtime.checks import check_local
+from neurodsl.runtime.attributes import param_of
+from neurodsl.runtime.checks import check_local, state_of
 from neurodsl.runtime.definition import Definition
 from neurodsl.runtime.layouts import state_dtype
 from neurodsl.runtime.params import Param, checked, choose, plain, raw_value, through
-from neurodsl.runtime.shapes import beside, declared_size, of_call
+from neurodsl.runtime.shapes import Sizes, beside, declared_size, of_call
 
 
 class WithParams(nn.Module):
@@ -34,7 +36,7 @@ class WithParams(nn.Module):
         self,
         values: Sequence[Any],
         learnable: tuple[str, ...],
-        size: tuple[int | None, tuple[int, ...] | None, int | None],
+        size: Sizes,
     ) -> None:
         params, name = self._variant.definition.params, self.definition.name
         known = {p.python for p in params} | {p.name for p in params}
@@ -73,6 +75,35 @@ class WithParams(nn.Module):
             self.register_buffer(param.python, value)
         else:
             setattr(self, param.python, value)
+
+    def _allowed(self, name: str, value: Any) -> Any:
+        """A value for the attribute `name`, as it is kept if it is a param's or a state's.
+
+        Raises:
+            TypeError, ValueError: the constructor would not take it.
+        """
+        if name in self.__dict__.get("_via", ()):
+            raise TypeError(
+                f"{self.definition.name}: {name} is learnt through {name}_raw; change that one"
+            )
+        if name in self.definition.state_attributes:
+            return state_of(self.definition.name, name, value)
+        variant = self.__dict__.get("_variant")
+        params = () if variant is None else variant.definition.params
+        param = next((param for param in params if param.python == name), None)
+        return value if param is None else param_of(self.definition.name, param, value)
+
+    def _load_from_state_dict(self, *arguments: Any, **named: Any) -> None:
+        """As any module's; a value outside its param's interval is loaded, since training may have come to it."""
+        super()._load_from_state_dict(*arguments, **named)
+        for param in self._variant.definition.params:
+            value = getattr(self, param.python)
+            if not isinstance(value, Tensor) or value.is_meta or hasattr(value, "to_local"):
+                continue
+            try:
+                checked(self.definition.name, param, value)
+            except ValueError as error:
+                warnings.warn(f"load_state_dict: {error}", stacklevel=2)
 
     def __getattr__(self, name: str) -> Any:
         via = self.__dict__.get("_via", {})

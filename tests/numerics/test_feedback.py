@@ -218,3 +218,16 @@ def test_what_is_no_stencil_takes_the_loop() -> None:
 def test_the_stencil_of_nothing() -> None:
     for shape in ((0, 2, 3, 6, 6), (4, 0, 3, 6, 6)):
         assert LISNN(y=conv(3))(torch.zeros(shape)).shape == shape
+
+
+def test_the_stencil_goes_on_from_what_inference_mode_left() -> None:
+    x, found = torch.randn(4, 2, 3, 8, 8, generator=torch.Generator().manual_seed(2)), []
+    node = LISNN(y=conv(3), backend="fused")
+    for mode in (torch.no_grad, torch.inference_mode):
+        node.reset()
+        with mode():
+            node(x)
+        given = x.clone().requires_grad_()
+        node(given).sum().backward()
+        found.append(given.grad)
+    assert torch.equal(*found)

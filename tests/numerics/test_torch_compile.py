@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from neurodsl import PackedSpikes
 from neurodsl.library import LIF, PLIF, SoftLIF
+from neurodsl.runtime.errors import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -84,3 +86,33 @@ def test_the_operators_pass_pytorchs_own_check() -> None:
     arguments = (tensors, numbers, node._kernels.name, text, 0, True)
     checked = ("test_schema", "test_faketensor", "test_autograd_registration")
     torch.library.opcheck(operator, arguments, test_utils=checked)
+
+
+def test_a_second_derivative_is_an_error() -> None:
+    compiled = torch.compile(LIF(spiking=False), fullgraph=True, backend="eager")
+    x = torch.rand(4, 2, 5, requires_grad=True)
+    (first,) = torch.autograd.grad(compiled(x).sum(), x, create_graph=True)
+    with pytest.raises(UnsupportedError, match=r"FusedLIF: .* differentiated twice"):
+        first.square().sum().backward()
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("spikes", ["uint8", "bits"])
+def test_spikes_in_a_byte_or_a_bit(spikes: str, backend: str) -> None:
+    expected, node = LIF(), LIF(spikes=spikes)
+    compiled = torch.compile(node, fullgraph=True, backend=backend)
+    for x in torch.rand(2, 6, 3, 7) * 2:
+        found = compiled(x)
+        assert isinstance(found, PackedSpikes if spikes == "bits" else torch.Tensor)
+        floats = found.unpack() if spikes == "bits" else found.float()
+        assert torch.equal(floats, expected(x))
+    assert torch.equal(node.v, expected.v)
+
+
+def test_packing_within_what_is_compiled() -> None:
+    def there_and_back(x: torch.Tensor) -> torch.Tensor:
+        return PackedSpikes.pack(x > 1).unpack(torch.float32)
+
+    x = torch.rand(6, 3, 7) * 2
+    compiled = torch.compile(there_and_back, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x), (x > 1).float())

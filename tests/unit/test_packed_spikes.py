@@ -12,8 +12,8 @@ from torch import Tensor
 
 import neurodsl
 from neurodsl import PackedSpikes
-from neurodsl.library import LIF
-from neurodsl.runtime import forms
+from neurodsl.library import LI, LIF, TernaryLIF
+from neurodsl.runtime import attributes, forms
 
 TEXTS = {
     "two outputs": """neuron Two:
@@ -127,11 +127,35 @@ def test_one_step_a_call_and_recording(spikes: str) -> None:
 
 
 @pytest.mark.usefixtures("short_stretches")
-def test_an_output_that_is_no_spikes_is_an_error_and_leaves_the_state() -> None:
+def test_an_output_that_is_no_spikes_is_an_error_and_leaves_the_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attributes, "_fires_only", lambda _: True)
     node = made("membrane", spikes="bits")
     with pytest.raises(ValueError, match="Seen: an output holds values other than 0 and 1"):
         node(torch.randn(9, 2, 37))
     assert node.v is None
+
+
+@pytest.mark.parametrize("spikes", ["uint8", "bits"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (TernaryLIF, "TernaryLIF: spikes='.*' is for outputs that are spikes of 0 or 1"),
+        (LI, "more than that: v"),
+        (lambda **options: LIF(spiking=False, **options), "more than that: s"),
+        (lambda **options: made("membrane", **options), "more than that: s, v"),
+    ],
+    ids=["ternary", "leaky integrator", "smooth", "membrane"],
+)
+def test_neurons_without_spikes_of_0_and_1_are_refused(
+    make: Callable[..., Any], words: str, spikes: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        make(spikes=spikes)
+    node = make()
+    with pytest.raises(ValueError, match=words):
+        node.spikes = spikes
 
 
 def test_inputs_that_do_not_fit_say_so_as_without_it() -> None:
@@ -180,9 +204,31 @@ def test_packing_any_view(view: Callable[[Tensor], Tensor]) -> None:
     assert str(tuple(x.shape)) in repr(packed)
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.bool, torch.int64, torch.int8, torch.uint8, torch.float16, torch.float8_e4m3fn]
+)
+def test_packing_any_dtype(dtype: torch.dtype) -> None:
+    x = (torch.rand(11, 13) < 0.3).float()
+    packed = PackedSpikes.pack(x.to(dtype))
+    assert packed.dtype is dtype
+    assert packed.unpack().dtype is dtype
+    assert torch.equal(packed.unpack(torch.float32), x)
+
+
+def test_packing_negative_zero_and_another_dtype() -> None:
+    packed = PackedSpikes.pack(torch.tensor([-0.0, 1.0, 0.0])).to(torch.float64)
+    assert packed.unpack().dtype is torch.float64
+    assert packed.unpack().tolist() == [0, 1, 0]
+    assert not packed.unpack().signbit().any()
+
+
 def test_what_cannot_be_packed_says_why() -> None:
-    with pytest.raises(TypeError, match="int64"):
-        PackedSpikes.pack(torch.zeros(3, dtype=torch.long))
+    with pytest.raises(TypeError, match="spikes must be a tensor, not list"):
+        PackedSpikes.pack([0, 1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="complex64"):
+        PackedSpikes.pack(torch.zeros(3, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="other than 0 and 1"):
+        PackedSpikes.pack(torch.tensor([0, 2]))
     with pytest.raises(ValueError, match="other than 0 and 1"):
         PackedSpikes.pack(torch.tensor([0.0, 2.0]))
     with pytest.raises(ValueError, match=r"want uint8 \(2,\)"):

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 from torch import nn
 
 import neurodsl
-from neurodsl.library import LIF, PLIF
+from neurodsl.library import LIF, PLIF, Izhikevich
+from neurodsl.runtime import native
 from neurodsl.runtime.errors import StaleGraphError
 
 X = torch.rand(6, 3, 5, generator=torch.Generator().manual_seed(0)) * 3
@@ -82,11 +84,189 @@ def test_copies_and_pickles(tmp_path: Path) -> None:
         (lambda: LIF()(torch.ones(3, 2, dtype=torch.int64)), TypeError, r"x\.float\(\)"),
         (lambda: LIF()(torch.ones(3)), ValueError, r"\[T, B, \*\]"),
         (lambda: LIF(surrogate="atann(1)"), Exception, "unknown surrogate"),
+        (lambda: LIF(surrogate=3), TypeError, r"surrogate=3.*sigmoid\(alpha"),
+        (lambda: LIF(learnable=3), TypeError, "learnable=3: give a name"),
+        (lambda: LIF(record=3), TypeError, "record=3: give a name"),
+        (lambda: LIF(tau="3"), TypeError, "LIF: tau must be a number, not str"),
+        (lambda: LIF(tau=[1, 2]), TypeError, "LIF: tau must be a number, not list"),
+        (lambda: LIF(decay_input="False"), TypeError, "decay_input must be True or False.*'False'"),
+        (lambda: LIF(decay_input=torch.ones(3)), TypeError, "not a tensor with a shape"),
+        (lambda: LIF(detach_reset="no"), TypeError, "detach_reset must be True or False"),
+        (lambda: LIF(spiking=2), TypeError, "spiking must be True or False"),
+        (lambda: LIF(channels="a"), TypeError, "LIF: channels must be a whole number, not 'a'"),
+        (lambda: LIF(neurons=(3, 2.5)), TypeError, "LIF: neurons must be a whole number, not 2.5"),
+        (lambda: LIF(steps=-1), ValueError, "LIF: steps is -1"),
+        (lambda: LIF(dt="a"), TypeError, "LIF: dt must be a number, not str"),
+        (lambda: LIF(dt=0), ValueError, "dt=0: a time step is above 0"),
+        (lambda: LIF(dt=-1), ValueError, "dt=-1"),
+        (lambda: LIF(dt=float("nan")), ValueError, "dt=nan"),
+        (lambda: LIF(dt=float("inf")), ValueError, "dt=inf"),
+        (lambda: LIF()(X.to(torch.float8_e4m3fn)), TypeError, r"float8_e4m3fn.*float16.*taken"),
+        (lambda: LIF()(X.to_sparse()), TypeError, r"x is sparse_coo.*x\.to_dense\(\)"),
+        (lambda: LIF(backend="reference")(X.to_sparse()), TypeError, "sparse_coo"),
+        (lambda: neurodsl.set_pool_limit("a"), TypeError, "limit is 'a'"),  # type: ignore[arg-type]
+        (lambda: LIF().functional(X, ([0.0],)), TypeError, "state v must be a tensor, or a number"),
     ],
 )
 def test_errors_say_what_is_wrong(make: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "words"),
+    [
+        ("step_mode", "q", ValueError, "step_mode='q': choose from m, s"),
+        ("backend", "nope", ValueError, "auto, fused, reference"),
+        ("spikes", "bit", ValueError, "float32, uint8, bits"),
+        ("record", ("w",), ValueError, "record='w'"),
+        ("record", 3, TypeError, "record=3: give a name"),
+        ("dt", 0, ValueError, "dt=0"),
+        ("detach_reset", "no", TypeError, "detach_reset must be True or False"),
+        ("tau", -3, ValueError, r"LIF: tau=-3 is not in \(1, inf\)"),
+        ("tau", torch.tensor(0.5), ValueError, r"tau=0.5 is not in"),
+        ("tau", torch.ones(5) + 1, ValueError, "tau is one value .* constructor"),
+        ("tau", nn.Parameter(torch.tensor(0.5)), ValueError, r"tau=0.5 is not in"),
+        ("decay_input", "False", TypeError, "decay_input must be True or False"),
+        ("v_reset", None, ValueError, "SoftLIF"),
+        ("v", "rest", TypeError, "state v must be a tensor, or a number for all neurons, not str"),
+    ],
+)
+def test_attributes_are_checked_when_set(
+    name: str, value: Any, error: type[Exception], words: str
+) -> None:
+    node = LIF()
+    node(X)
+    before = getattr(node, name)
+    with pytest.raises(error, match=words):
+        setattr(node, name, value)
+    assert getattr(node, name) is before
+
+
+def test_attributes_that_are_set_count() -> None:
+    node = LIF()
+    node(X)
+    node.record, node.tau, node.dt, node.backend = "v", 3, 1, "reference"
+    node.v = None
+    assert torch.equal(node(X), LIF(tau=3.0, backend="reference")(X))
+    assert node.v_seq.shape == X.shape
+    assert node.record == ("v",)
+    learning = PLIF()
+    with pytest.raises(TypeError, match="w"):
+        learning.w = 3.0
+
+
+def test_a_param_that_is_learnt_through_another_is_not_hidden() -> None:
+    source = "neuron N:\n    input x\n    param tau = 2.0 learnable via softplus\n    state v = 0\n    output s\n"
+    source += "    charge:\n        v = v + x / tau\n    fire:\n        s = spike(v - 1)\n"
+    node = neurodsl.load(source).N()
+    with pytest.raises(TypeError, match="learnt through tau_raw"):
+        node.tau = 3.0
+
+
+def test_loading_a_value_outside_its_interval_warns() -> None:
+    node = LIF(learnable=("tau",))
+    with pytest.warns(UserWarning, match=r"load_state_dict: LIF: tau=-3 is not in \(1, inf\)"):
+        node.load_state_dict({"tau": torch.tensor(-3.0)})
+    assert float(node.tau.detach()) == -3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        node.load_state_dict({"tau": torch.tensor(3.0)})
+
+
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+def test_a_state_may_be_a_number(backend: str) -> None:
+    expected = LIF(backend=backend).functional(X, torch.full(X.shape[1:], 0.9))
+    node = LIF(backend=backend)
+    for _ in range(2):  # the second call could take the shortcut
+        node.v = 0.9
+        copy.deepcopy(node.double()).float().detach_states()
+        assert torch.equal(node(X), expected[0][0])
+        assert torch.equal(node.v, expected[1][0])
+    for states in ((0.9,), 0.9):
+        assert torch.equal(node.functional(X, states)[0][0], expected[0][0])
+
+
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+def test_one_state_of_several_may_be_set(backend: str) -> None:
+    node = Izhikevich(backend=backend)
+    node(X)
+    node.reset()
+    rest = node.functional(X[:0])[1]
+    given = tuple(state + 0.3 for state in rest)
+    for place, name in enumerate(node.state_attributes):
+        states = tuple(g if at == place else r for at, (g, r) in enumerate(zip(given, rest)))  # noqa: B905
+        expected = node.functional(X, states)
+        node.reset()
+        setattr(node, name, given[place])
+        assert torch.equal(node(X), expected[0][0])
+        assert torch.equal(getattr(node, name), expected[1][place])
+
+
+@pytest.mark.parametrize("backend", ["fused", "reference", "python"])
+@pytest.mark.parametrize("record", [(), ("v",)])
+def test_training_goes_on_from_what_inference_mode_left(
+    backend: str, record: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "python":
+        monkeypatch.setattr(native, "is_there", lambda: False)
+        monkeypatch.setattr(native, "run", lambda *_: None)
+        backend = "fused"
+    node = LIF(backend=backend, record=record)
+    found = []
+    for mode in (torch.no_grad, torch.inference_mode):
+        node.reset()
+        for _ in range(2):
+            with mode():
+                node(X)
+        x = X.clone().requires_grad_()
+        y = node(x)
+        y.sum().backward()
+        found.append((y.detach(), x.grad))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+TWO = """neuron Two:
+    input x, y
+    output s
+    state v = 0
+    charge:
+        v = 0.5 * v + x - 2 * y
+    fire:
+        s = spike(v - 1)
+    reset:
+        v = 0 if s else v
+"""
+
+
+@pytest.mark.parametrize("spikes", ["float32", "uint8"])
+def test_inputs_by_name(spikes: str) -> None:
+    y = X.flip(0)
+    expected = neurodsl.load(TWO).Two(spikes=spikes)(X, y)
+    for inputs, named in (((), {"y": y, "x": X}), ((X,), {"y": y})):
+        node = neurodsl.load(TWO).Two(spikes=spikes)
+        for _ in range(2):  # the second call could take the shortcut
+            node.reset()
+            assert torch.equal(node(*inputs, **named), expected)
+    for inputs, named in (((X,), {"x": X}), ((X, y), {"y": y}), ((), {"z": y, "x": X})):
+        with pytest.raises(TypeError, match=r"Two takes 2 inputs \(x, y\), not \("):
+            node(*inputs, **named)
+
+
+def test_repr_shows_what_was_chosen() -> None:
+    assert repr(LIF()) == (
+        "LIF(tau=2.0, decay_input=True, v_threshold=1.0, v_reset=0.0, step_mode='m', backend='auto')"
+    )
+    options: dict[str, Any] = {"learnable": ("tau",), "surrogate": "sigmoid(alpha=2.0)"}
+    options |= {"detach_reset": True, "spiking": False, "record": ("v",), "dt": 0.5}
+    node = LIF(**options)
+    for name, value in options.items():
+        assert f"{name}={value!r}" in repr(node)
+    assert eval(repr(node)).state_dict() == node.state_dict()
+    assert "spikes='bits'" in repr(LIF(spikes="bits"))
+    assert "learnable" not in repr(PLIF())
+    assert "tau=()" in repr(node.to("meta"))
 
 
 def test_another_shape_needs_a_reset() -> None:

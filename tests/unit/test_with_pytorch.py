@@ -10,7 +10,8 @@ from torch import nn
 from torch.autograd import forward_ad
 from torch.nn.parallel import DistributedDataParallel
 
-from neurodsl.library import LIF
+from neurodsl.library import LIF, LISNN
+from neurodsl.runtime import native as plans
 from neurodsl.runtime.errors import UnsupportedError
 
 
@@ -58,8 +59,26 @@ def test_what_is_not_supported_says_so(backend: str) -> None:
         torch.func.grad(lambda given: node(given).sum())(x)
 
 
-def test_a_second_derivative_is_an_error() -> None:
+@pytest.mark.parametrize("from_cpp", [True, False])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_second_derivative_is_an_error(
+    from_cpp: bool, up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not from_cpp:
+        monkeypatch.setattr(plans, "is_there", lambda: False)
+        monkeypatch.setattr(plans, "run", lambda *_: None)
     x = torch.rand(4, 2, 5, requires_grad=True)
-    (first,) = torch.autograd.grad((LIF()(x) * x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="twice"):
-        first.sum().backward()
+    linear = nn.Linear(5, 5)
+    y = LIF(spiking=False)(linear(x))
+    loss = (y * x).sum() if up else y.sum()
+    (first,) = torch.autograd.grad(loss, x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"^FusedLIF: .*differentiated twice; backend=\"ref"):
+        first.square().sum().backward()
+
+
+def test_a_second_derivative_through_a_convolution_is_an_error() -> None:
+    node = LISNN(y=nn.Conv2d(3, 3, 5, padding=2, groups=3))
+    x = torch.rand(4, 2, 3, 8, 8, requires_grad=True)
+    (first,) = torch.autograd.grad(node(x.square()).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"^FusedLISNN.*differentiated twice"):
+        first.square().sum().backward()
