@@ -9,8 +9,7 @@ from neurodsl.csrc_gen.c_names import CNames
 from neurodsl.csrc_gen.writer import Writer
 
 from neurodsl.ir.kernel_plan import KernelPlan, Scalar
-from neurodsl.ir.nodes import IRType
-from neurodsl.ir.trees import measure
+from neurodsl.ir.nodes import Expr, IRType, Op
 
 COUNTS = {"steps": "T", "neurons": "N", "channels": "C", "inner": "inner", "seed": "seed"}
 """Arguments that have the same name in every C++ kernel, by role; in the manifest another one where a param has it."""
@@ -28,14 +27,18 @@ def block_width(plan: KernelPlan) -> int:
 
 
 LONG = 1000
-"""Operations of a step, there and back, from which a compiler takes seconds for one copy of a kernel."""
+"""Operations, variables and numbers of a step, there and back, from which one copy of a kernel compiles for seconds."""
 
 
 def is_long(plan: KernelPlan) -> bool:
     """Whether the kernels are so long that there is one instance of each, right for all calls."""
     chosen = plan.backward_full
     programs = (plan.forward.step, chosen.recompute, chosen.reverse)
-    return sum(measure(a.value)[1] for program in programs for a in program) >= LONG
+    return sum(_size(a.value) for program in programs for a in program) >= LONG
+
+
+def _size(e: Expr) -> int:
+    return 1 + sum(_size(a) for a in e.args) if isinstance(e, Op) else 1
 
 
 def field_names(arguments: Iterable[Argument]) -> dict[str, str]:

@@ -75,7 +75,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     [
         (["--with", "tau=0.5"], "LIF: tau=0.5 is not in (1, inf)"),
         (["--with", "tau=abc"], "LIF: tau must be a number, not str"),
-        (["--with", "dt=abc"], "LIF(dt='abc'): "),
+        (["--with", "dt=abc"], "LIF: dt must be a number, not str"),
         (["--with", "tua=3"], "'tua' is no parameter"),
         (["--seed", "99999999999999999999999"], "not a whole number from -2^63"),
         (["--seed", "x"], "not a whole number from -2^63"),
