@@ -143,6 +143,7 @@ def main(folder: Path) -> None:
     dist.barrier()  # so that the ranks come to the empty cache together
     found = {"ddp": with_ddp(), "fsdp": with_fsdp()}
     torch.save(found, folder / f"{dist.get_rank()}.pt")
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -64,6 +64,7 @@ def test_a_block_around_a_compiled_model_compresses(monkeypatch: Any) -> None:
 
 
 WORKER = """
+import os
 import sys
 import torch
 import torch.distributed as dist
@@ -75,10 +76,14 @@ rank, port, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
 model = network()
-found = gradients(DistributedDataParallel(model), list(model.parameters()), X.chunk(2, 1)[rank], compress_spikes())
+parallel = DistributedDataParallel(model)
+found = gradients(parallel, list(model.parameters()), X.chunk(2, 1)[rank], compress_spikes())
 if rank == 0:
     torch.save(found, path)
+dist.barrier()
+del parallel  # its threads end before what they talk through
 dist.destroy_process_group()
+os._exit(0)  # threads of gloo that are still there abort an interpreter that ends in the usual way, now and then
 """
 
 
