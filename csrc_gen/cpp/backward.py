@@ -90,9 +90,10 @@ class BackwardPrinter:
 
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
-        call = f"{name}_{which}<real, false, false>(a, n0, count, false, scratch, sum{more});"
+        powers = "POWERS" if which == "plain" else "false"
+        own = powers if is_long(self.plan) else "false"
+        call = f"{name}_{which}<real, false, {own}>(a, n0, count, false, scratch, sum{more});"
         if not is_long(self.plan):
-            powers = "POWERS" if which == "plain" else "false"
             whole = f"{name}_{which}<real, true, {powers}>(a, n0, B, stream, scratch, sum{more});"
             writer.line(f"if (count == B) {whole}")
             call = f"else {call}"
@@ -113,7 +114,6 @@ class BackwardPrinter:
             with self._only_where(writer, wanted):
                 given = f"(a, large, nullptr{none})"
                 chosen = powers(self.dividing, self.arguments, self.fields)
-                chosen = "" if is_long(self.plan) else chosen
                 call = f"{self.name}_blocks<real, false"
                 if chosen:
                     writer.line(f"if ({chosen}) return {call}, is_float<real>>{given};")

@@ -194,7 +194,8 @@ class ForwardPrinter:
             with writer.block(head, "});"), writer.block("for (i64 b = first; b < last; ++b) {"):
                 writer.line("const i64 n0 = b * B;")
                 writer.line("const int count = N - n0 < B ? int(N - n0) : B;")
-                call = f"{which}_block<real, false, RECORD, false, false>(a, n0, count);"
+                own = "POWERS" if is_long(self.plan) else "false"
+                call = f"{which}_block<real, false, RECORD, false, {own}>(a, n0, count);"
                 if not is_long(self.plan):
                     whole = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B);"
                     writer.line(f"if (count == B) {whole}")
@@ -208,15 +209,18 @@ class ForwardPrinter:
     def _choose(self, writer: Writer) -> None:
         """Which instance of the kernel serves a call."""
         which = self.which.value
+        chosen = powers(self.dividing, self.arguments, self.fields)
         if is_long(self.plan):
-            writer.line(f"{which}_blocks<real, true, false, false>(a);")
+            call = f"{which}_blocks<real, true, false"
+            if chosen:
+                writer.line(f"if ({chosen}) return {call}, is_float<real>>(a), 0;")
+            writer.line(f"{call}, false>(a);")
             return
         wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
         written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
         writer.line(f"const bool large = {streaming.condition(written, 1)};")
         if wanted:
             writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
-        chosen = powers(self.dividing, self.arguments, self.fields)
         otherwise = "else " if wanted else ""
         call = f"{which}_blocks<real, false"
         writer.line(f"{otherwise}if (large) {call}, is_float<real>, false>(a);")
