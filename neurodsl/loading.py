@@ -49,9 +49,21 @@ def load_variant(
     texts: Mapping[str, str], name: str, neuron: str, options: Mapping[str, Any]
 ) -> type:
     """The class of one neuron of a bundle under other options, such as another surrogate."""
-    found = getattr(load_bundle(texts, name, **options), neuron)
-    assert isinstance(found, type)
+    found: type = class_of(load_bundle(texts, name, **options), neuron)
     return found
+
+
+def class_of(module: ModuleType, neuron: str) -> Any:
+    """A neuron's class in its module, where it has an underscore if Python needs the name.
+
+    Raises:
+        AttributeError: the module has no such neuron.
+    """
+    for found in vars(module).values():
+        definition = getattr(found, "definition", None)
+        if isinstance(found, type) and getattr(definition, "name", None) == neuron:
+            return found
+    raise AttributeError(f"{module.__name__} has no neuron {neuron!r}")
 
 
 def _resolve(source: str | Path) -> tuple[str, str, Loader]:

@@ -36,13 +36,19 @@ def python_names(names: Iterable[str]) -> dict[str, str]:
 
 
 class ModuleNames:
-    """Names of a generated module beside its classes: what it imports, and what it works out for them.
+    """Names of a generated module: its classes, what it imports, and what it works out for them.
 
     What classes read has one leading underscore: of two, Python would put the class's name before.
     """
 
-    def __init__(self, classes: Iterable[str]) -> None:
-        self._used = set(classes)
+    def __init__(self, neurons: Iterable[str]) -> None:
+        neurons = list(neurons)
+        self._used = {*neurons, *_NEEDED}
+        self.classes = {
+            name: self._apart(name) if name in _NEEDED or _of_python(name) else name
+            for name in neurons
+        }
+        """By neuron: with an underscore where Python or the module's own text needs the name."""
         self.definition, self.base, self.param = map(self._apart, _IMPORTED)
 
     @property
@@ -64,3 +70,11 @@ class ModuleNames:
 
 
 _IMPORTED = ("Definition", "Neuron", "Param")
+
+_NEEDED = frozenset(("super", "fn"))
+
+
+def _of_python(name: str) -> bool:
+    """Whether a class cannot have the name: a keyword, or one such as `__name__` that means something in a module."""
+    special = name.startswith("__") and name.endswith("__") and name.strip("_") != ""
+    return keyword.iskeyword(name) or special

@@ -37,8 +37,9 @@ def _module(unit: CompilationUnit) -> str:
     surrogates = _surrogates(writer, unit, names)
     for model, plan in unit.neurons:
         _Class(model, plan, surrogates, names).write(writer)
-    if len(unit.neurons) == 1 and unit.neurons[0][0].name != "step":
-        writer.lines(["", "", f"step = {unit.neurons[0][0].name}.step"])
+    classes = list(names.classes.values())
+    if len(classes) == 1 and classes != ["step"]:
+        writer.lines(["", "", f"step = {classes[0]}.step"])
     return writer.text()
 
 
@@ -76,6 +77,7 @@ class _Class:
         module: ModuleNames,
     ) -> None:
         self.model, self.plan, self.module = model, plan, module
+        self.name = module.classes[model.name]
         made = [p.name for p in model.params if self._computed(p)]
         self.host = {name: module.fresh(f"{model.name}_{name}") for name in made}
         self.initial = module.fresh(f"{model.name}_initial")
@@ -88,10 +90,9 @@ class _Class:
         self.params = [self.names[p.name] for p in model.params]
 
     def write(self, writer: Writer) -> None:
-        model = self.model
         self._host_functions(writer)
         writer.lines(["", ""])
-        with writer.block(f"class {model.name}({self.module.base}):", None):
+        with writer.block(f"class {self.name}({self.module.base}):", None):
             self._docstring(writer)
             self._definition(writer)
             writer.line()
@@ -219,7 +220,7 @@ class _Class:
         writer.line("@staticmethod")
         with writer.block(f"def step({listed}, {more}):", None):
             writer.line('"""One time step in eager PyTorch: (outputs, states)."""')
-            call = f"{model.name}.trace({listed}, dt, t, detach_reset, spiking{drawn})"
+            call = f"{self.name}.trace({listed}, dt, t, detach_reset, spiking{drawn})"
             writer.line(f"outputs, states, _ = {call}")
             writer.line("return outputs, states")
         writer.line()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
@@ -67,8 +66,6 @@ class Files:
         return self._scopes[name]
 
     def _declare(self, item: Item, scope: Scope) -> None:
-        if isinstance(item, ast.Neuron):
-            self._is_class_name(item.name)
         table = scope.table(item)
         known = table.get(item.name.name)
         if known is not None and known[1] is scope:
@@ -82,18 +79,6 @@ class Files:
             )
             return
         table[item.name.name] = (item, scope)
-
-    def _is_class_name(self, name: ast.Identifier) -> None:
-        """A neuron's name is that of a class, in a text that has such names of its own."""
-        special = name.name.startswith("__") and name.name.endswith("__") and name.name.strip("_")
-        if keyword.iskeyword(name.name) or name.name in ("super", "fn") or special:
-            self.report.add(
-                "E0211",
-                name.span,
-                f"a neuron cannot be called `{name.name}`",
-                label="Python or the generated module needs it",
-                help=f"choose another, such as `{name.name.strip('_').capitalize()}Neuron`",
-            )
 
     def _import(self, item: ast.Import, scope: Scope) -> None:
         for name in item.names:

@@ -15,6 +15,7 @@ from torch import Tensor
 import neurodsl
 from neurodsl.build.errors import ToolchainError
 from neurodsl.library import names
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.argument_types import device as device_name
 from neurodsl.tools.bench.argument_types import dtypes, shapes
 from neurodsl.tools.bench.cuda_device import cuda_device
@@ -28,12 +29,12 @@ SHAPES = ((1, 33), (4, 258), (9, 641), (19, 130))
 def check(neuron: str, dtype: torch.dtype, steps: int, neurons: int, device: torch.device) -> str:
     """Forward and backward on a device; what is wrong with its spikes, empty if nothing is."""
     module: Any = neurodsl.load(neuron)
-    count = len(getattr(module, neuron).definition.inputs)
+    count = len(class_of(module, neuron).definition.inputs)
     given = Given.of(count, steps, neurons, dtype, firing_scale(module, neuron))
     manifest = module.__manifest__["neurons"][neuron]
 
     def run(where: torch.device) -> tuple[Tensor, Tensor]:
-        node = getattr(module, neuron)(backend="fused", **filled_in(manifest, steps, neurons))
+        node = class_of(module, neuron)(backend="fused", **filled_in(manifest, steps, neurons))
         node = node.to(where, torch.float64) if dtype == torch.float64 else node.to(where)
         inputs = [x.to(where).detach().requires_grad_() for x in given.plain]
         made = node(*inputs)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 import neurodsl
+from neurodsl.loading import class_of
 from neurodsl.native import build_native
 from neurodsl.tools.bench.inputs import Given, firing_scale
 from neurodsl.tools.bench.timing import taking_turns
@@ -65,7 +66,7 @@ def measure(neuron: str, shapes: Sequence[tuple[int, int]] = SHAPES) -> Iterator
         policy: sum(b for what, b in _streams(module, neuron)) for policy, module in modules.items()
     }
     scale = firing_scale(modules["inputs"], neuron)
-    count = len(getattr(modules["inputs"], neuron).definition.inputs)
+    count = len(class_of(modules["inputs"], neuron).definition.inputs)
     for steps, neurons in shapes:
         given = Given.of(count, steps, neurons, torch.float32, scale)
         calls = {
@@ -88,7 +89,7 @@ def _streams(module: Any, neuron: str) -> list[tuple[str, int]]:
 def _made(module: Any, neuron: str, given: Given) -> tuple[Any, tuple[Tensor, ...], Tensor]:
     steps, _, neurons = given.upstream.shape
     manifest = module.__manifest__["neurons"][neuron]
-    node = getattr(module, neuron)(backend="fused", **filled_in(manifest, steps, neurons))
+    node = class_of(module, neuron)(backend="fused", **filled_in(manifest, steps, neurons))
     return node, given.wanting, given.upstream
 
 

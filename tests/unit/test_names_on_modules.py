@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from neurodsl.csrc_gen.python.names import TAKEN
 
 import neurodsl
 from neurodsl.library import find
+from neurodsl.loading import class_of
 
 
 def test_every_attribute_is_taken() -> None:
@@ -64,7 +66,11 @@ NEURONS_NAME = re.compile(r"(?<=neuron )LIF\b|(?<=surrogate )atan\b")
 
 
 @pytest.mark.parametrize(
-    "word", ["_x", "__x", "_", "Neuron", "Definition", "Param", "torch", "step", "manifest_beside"]
+    "word",
+    [
+        *("_x", "__x", "_", "Neuron", "Definition", "Param", "torch", "step", "manifest_beside"),
+        *("class", "None", "super", "fn", "__init__", "__name__"),
+    ],
 )
 def test_a_neuron_of_that_name(word: str) -> None:
     found = find("LIF")
@@ -73,10 +79,12 @@ def test_a_neuron_of_that_name(word: str) -> None:
     module = neurodsl.load(text + "\n\n" + NEURONS_NAME.sub("Other", found[1]))
     x = 2 * torch.rand(4, 30, generator=torch.Generator().manual_seed(1))
     usual = neurodsl.load("LIF").LIF(backend="reference")(x)
-    for neuron in (getattr(neurodsl.load(text), word), getattr(module, word), module.Other):
+    for neuron in (class_of(neurodsl.load(text), word), class_of(module, word), module.Other):
+        assert neuron.__name__ in (word, f"{word}_", "Other")
         node = neuron(backend="reference")
         assert torch.equal(node(x), usual)
         assert type(node).__mro__[1].__module__ == "neurodsl.runtime.module"
+        assert torch.equal(pickle.loads(pickle.dumps(node))(x), node(x))
 
 
 def test_names_of_the_module_are_apart() -> None:

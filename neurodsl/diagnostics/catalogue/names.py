@@ -81,14 +81,6 @@ ENTRIES: tuple[Entry, ...] = (
         "(x - v) / tau by eulr",
     ),
     changed(
-        "E0211",
-        "not a class's name",
-        "A neuron becomes a Python class of its name, so that is no word of Python's, not `super` or `fn`, and "
-        "does not begin and end with two underscores.",
-        "neuron LIF:",
-        "neuron lambda:",
-    ),
-    changed(
         "E0501",
         "an import cannot be read",
         "The path of an import is relative to the folder of the file that it stands in.",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.inputs import Given
 from neurodsl.tools.bench.split import split_form
 from neurodsl.tools.making import filled_in
@@ -119,7 +120,7 @@ def yardsticks() -> list[Contestant]:
 def made(module: Any, neuron: str, backend: str, steps: int, neurons: int) -> Any:
     """A node with its defaults."""
     manifest = module.__manifest__["neurons"][neuron]
-    return getattr(module, neuron)(backend=backend, **filled_in(manifest, steps, neurons))
+    return class_of(module, neuron)(backend=backend, **filled_in(manifest, steps, neurons))
 
 
 def of_module(name: str, node: Any) -> Contestant:

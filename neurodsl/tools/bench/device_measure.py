@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.contestants import COPY, RELU, Choice, Contestant
 from neurodsl.tools.bench.device import CaptureError, Device, seconds_of
 from neurodsl.tools.bench.device_contestants import on_device, those_that_run
@@ -64,7 +65,7 @@ def measure_on(
     tell: Tell = lambda _: None,
 ) -> Iterator[DeviceResult]:
     """The results of each shape in turn."""
-    count = len(getattr(module, neuron).definition.inputs)
+    count = len(class_of(module, neuron).definition.inputs)
     scale = firing_scale(module, neuron)
     for steps, neurons in shapes:
         says = partial(_says, tell, f"{neuron}, {steps} x {neurons}")

@@ -26,7 +26,7 @@ start = time.perf_counter()
 module = neurodsl.load(sys.argv[1] if sys.argv[2] == "name" else __import__("pathlib").Path(sys.argv[1]))
 loaded = time.perf_counter()
 for neuron in module.__manifest__["neurons"]:
-    definition = getattr(module, neuron).definition
+    definition = class_of(module, neuron).definition
     Kernels(definition.manifest, definition.name).load(torch.device("cpu"))
 print(json.dumps([loaded - start, time.perf_counter() - loaded]))
 """

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 import neurodsl
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.contestants import Choice, Contestant, contestants
 from neurodsl.tools.bench.inputs import Given
 from neurodsl.tools.bench.machine import ready_call_path
@@ -47,7 +48,7 @@ def main() -> None:
 
 def _made(task: dict[str, Any], module: Any) -> tuple[Contestant, Given]:
     dtype = getattr(torch, task["dtype"])
-    count = len(getattr(module, task["neuron"]).definition.inputs)
+    count = len(class_of(module, task["neuron"]).definition.inputs)
 
     def made(steps: int, neurons: int) -> tuple[Contestant, Given]:
         choice = Choice(compiled=True, split=True)

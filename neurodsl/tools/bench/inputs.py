@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurodsl.loading import class_of
 from neurodsl.tools.compare.stimulus import noise, scale_for
 from neurodsl.tools.making import filled_in
 
@@ -37,7 +38,7 @@ class Given:
 
 def firing_scale(module: Any, neuron: str) -> float:
     """How much noise makes this neuron fire in about every fifth step."""
-    kind = getattr(module, neuron)
+    kind = class_of(module, neuron)
     steps, neurons = TRIAL
     node = kind(**filled_in(module.__manifest__["neurons"][neuron], steps, neurons))
 

@@ -12,6 +12,7 @@ import torch
 
 import neurodsl
 from neurodsl.library import names
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.contestants import fused
 from neurodsl.tools.bench.inputs import Given, firing_scale
 from neurodsl.tools.bench.measure import Shapes, Tell
@@ -105,7 +106,7 @@ def _call(
 ) -> tuple[Callable[[], object], int]:
     """Forward and backward of a neuron, and their counted bytes."""
     module = neurodsl.load(name)
-    count = len(getattr(module, name).definition.inputs)
+    count = len(class_of(module, name).definition.inputs)
     given = Given.of(count, steps, neurons, dtype, scale)
     kernels = "float64" if dtype == torch.float64 else "float32"
     manifest = module.__manifest__["neurons"][name]

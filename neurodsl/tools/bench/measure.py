@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.contestants import FUSED, RELU, Choice, Contestant, contestants
 from neurodsl.tools.bench.first_call import seconds_of_first_call
 from neurodsl.tools.bench.inputs import Given, firing_scale
@@ -109,7 +110,7 @@ def measure(
     tell: Tell = lambda _: None,
 ) -> Iterator[Result]:
     """The results of each shape in turn."""
-    count = len(getattr(module, neuron).definition.inputs)
+    count = len(class_of(module, neuron).definition.inputs)
     scale = firing_scale(module, neuron)
     for steps, neurons in shapes:
         tell(f"{neuron}, {steps} x {neurons}: making inputs")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurodsl.loading import class_of
 from neurodsl.tools.compare.contestants import (
     CannotCompareError,
     Contestant,
@@ -67,7 +68,7 @@ def compare(
     module = source if isinstance(source, ModuleType) else neurodsl.load(source)
     name = neuron_of(module, neuron)
     subject = Subject(
-        getattr(module, name),
+        class_of(module, name),
         module.__manifest__["neurons"][name],
         dict(given or {}),
         surrogate,

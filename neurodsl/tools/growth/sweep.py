@@ -10,6 +10,7 @@ import torch
 
 import neurodsl
 from neurodsl.library import names
+from neurodsl.loading import class_of
 from neurodsl.tools.bench.contestants import fused
 from neurodsl.tools.bench.inputs import Given, firing_scale
 from neurodsl.tools.bench.saved import saved_bytes
@@ -115,7 +116,7 @@ def measure(tasks: list[Task]) -> Iterator[Point]:
 
 def _point(task: Task, scale: float) -> Point:
     module = neurodsl.load(task.neuron)
-    count = len(getattr(module, task.neuron).definition.inputs)
+    count = len(class_of(module, task.neuron).definition.inputs)
     given = Given.of(count, task.steps, task.neurons, torch.float32, scale)
     one = fused(module, task.neuron, task.steps, task.neurons)
     call = partial(one.forward_backward, given)
