@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 from neurodsl.csrc_gen.arguments import Argument, backward_arguments, differentiable
-from neurodsl.csrc_gen.cpp import streaming
+from neurodsl.csrc_gen.cpp import streaming, tails
 from neurodsl.csrc_gen.cpp.arrays import Parts
 from neurodsl.csrc_gen.cpp.backward_block import BackwardBlock
 from neurodsl.csrc_gen.cpp.divisors import divisors, powers
@@ -90,14 +90,11 @@ class BackwardPrinter:
 
     def _choose(self, writer: Writer, which: str) -> None:
         name, more = self.name, ", parts" if self.parts else ""
-        powers = "POWERS" if which == "plain" else "false"
-        own = powers if is_long(self.plan) else "false"
-        call = f"{name}_{which}<real, false, {own}>(a, n0, count, false, scratch, sum{more});"
-        if not is_long(self.plan):
-            whole = f"{name}_{which}<real, true, {powers}>(a, n0, B, stream, scratch, sum{more});"
-            writer.line(f"if (count == B) {whole}")
-            call = f"else {call}"
-        writer.line(call)
+        one, own = is_long(self.plan), "POWERS" if which == "plain" else "false"
+        whole = f"{name}_{which}<real, true, {own}>(a, n0, B, stream, scratch, sum{more})"
+        own = own if one else "false"
+        rest = f"{name}_{which}<real, false, {own}>(a, n0, count, false, scratch, sum{more})"
+        tails.write_calls(writer, whole, rest, one=one)
 
     def _run(self, writer: Writer) -> None:
         wanted = [a for a in self.arguments if a.role == "grad_param" or a.recorded]

@@ -194,13 +194,11 @@ class ForwardPrinter:
             with writer.block(head, "});"), writer.block("for (i64 b = first; b < last; ++b) {"):
                 writer.line("const i64 n0 = b * B;")
                 writer.line("const int count = N - n0 < B ? int(N - n0) : B;")
-                own = "POWERS" if is_long(self.plan) else "false"
-                call = f"{which}_block<real, false, RECORD, false, {own}>(a, n0, count);"
-                if not is_long(self.plan):
-                    whole = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B);"
-                    writer.line(f"if (count == B) {whole}")
-                    call = f"else {call}"
-                writer.line(call)
+                one = is_long(self.plan)
+                whole = f"{which}_block<real, true, RECORD, STREAM, POWERS>(a, n0, B)"
+                own = "POWERS" if one else "false"
+                rest = f"{which}_block<real, false, RECORD, false, {own}>(a, n0, count)"
+                tails.write_calls(writer, whole, rest, one=one)
         writer.line()
         with writer.block(f"template <typename real> int {which}_run(const {struct}<real>& a) {{"):
             self._choose(writer)
@@ -209,18 +207,12 @@ class ForwardPrinter:
     def _choose(self, writer: Writer) -> None:
         """Which instance of the kernel serves a call."""
         which = self.which.value
-        chosen = powers(self.dividing, self.arguments, self.fields)
-        if is_long(self.plan):
-            call = f"{which}_blocks<real, true, false"
-            if chosen:
-                writer.line(f"if ({chosen}) return {call}, is_float<real>>(a), 0;")
-            writer.line(f"{call}, false>(a);")
-            return
         wanted = " || ".join(f"a.{self.fields[a.name]}" for a in self._of_role("recorded"))
         written = [f"a.{self.fields[a.name]}" for a in self._of_role("output")]
         writer.line(f"const bool large = {streaming.condition(written, 1)};")
         if wanted:
             writer.line(f"if ({wanted}) {which}_blocks<real, true, false, false>(a);")
+        chosen = powers(self.dividing, self.arguments, self.fields)
         otherwise = "else " if wanted else ""
         call = f"{which}_blocks<real, false"
         writer.line(f"{otherwise}if (large) {call}, is_float<real>, false>(a);")

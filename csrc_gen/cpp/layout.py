@@ -31,7 +31,7 @@ LONG = 1000
 
 
 def is_long(plan: KernelPlan) -> bool:
-    """Whether the kernels are so long that there is one instance of each, right for all calls; two of some divisors."""
+    """Whether the kernels are so long that whole blocks have no instance of their own."""
     chosen = plan.backward_full
     programs = (plan.forward.step, chosen.recompute, chosen.reverse)
     return sum(_size(a.value) for program in programs for a in program) >= LONG

@@ -51,3 +51,10 @@ def write_row(writer: Writer, type: str, row: str, where: str, kept: str) -> Non
     writer.line(f"alignas(64) {type} {kept}[B];")
     writer.line(f"if (!WHOLE) take<B>({kept}, {where}, count, {type}(0));")
     writer.line(f"const {type}* __restrict {row} = WHOLE ? {where} : {kept};")
+
+
+def write_calls(writer: Writer, whole: str, rest: str, *, one: bool) -> None:
+    """Call the instance for whole blocks, or the other, which alone there is of long kernels (`one`)."""
+    if not one:
+        writer.line(f"if (count == B) {whole};")
+    writer.line(f"{rest};" if one else f"else {rest};")
