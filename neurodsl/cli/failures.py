@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from neurodsl.cli.terminal import complain, has_color
 
@@ -31,6 +33,21 @@ def guarded(command: Callable[[], int]) -> int:
         return DONE
     except Exception as error:
         return _report(error)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """What the operating system refuses in a folder that the command line names, or above it, is its fault."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        where = Path(error.filename or folder)
+        this, that = where.absolute(), folder.absolute()
+        if not (this.is_relative_to(that) or that.is_relative_to(this)):
+            raise
+        raise UsageError(f"{where}: {error.strerror}") from None
 
 
 def _report(error: Exception) -> int:

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from neurodsl.cli.failures import DONE, WRONG, UsageError
+from neurodsl.cli.failures import DONE, WRONG, UsageError, writing_to
 from neurodsl.cli.parser import options_of
 from neurodsl.cli.reports import print_diagnostics
 from neurodsl.cli.sources import Source, read
@@ -51,16 +51,12 @@ def _compile(source: Source, folder: Path, options: Options, arguments: argparse
     compilation = compile_text(source.text, source.name, options, disk_loader)
     print_diagnostics(compilation.diagnostics, compilation.sources, sys.stderr)
     warn_of_stem(compilation.stem, folder)
-    try:
+    with writing_to(folder):
         paths = write_files(compilation, folder, force=arguments.force)
         _say_written(paths)
         if arguments.build:
             _say_written(build_files(compilation, folder, options, force=arguments.force))
             _say_without_gpu_images()
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{error.filename or folder}: {error.strerror}") from None
 
 
 def _say_written(paths: tuple[Path, ...]) -> None:

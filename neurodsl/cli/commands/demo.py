@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from neurodsl.cli.failures import UsageError
+from neurodsl.cli.failures import writing_to
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     from neurodsl.tools.demo.command import run as demo
 
-    try:
+    with writing_to(arguments.out):
         return demo(
             seed=arguments.seed,
             epochs=arguments.epochs,
@@ -19,9 +19,3 @@ def run(arguments: argparse.Namespace) -> int:
             backend=arguments.backend,
             quick=arguments.quick,
         )
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if not str(error.filename or "").startswith(str(arguments.out)):
-            raise
-        raise UsageError(f"{error.filename}: {error.strerror}") from None
