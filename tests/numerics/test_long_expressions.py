@@ -1,4 +1,4 @@
-"""Sums, products and maxima of many terms: the same to the bit in every back end, and soon compiled."""
+"""Sums, products and maxima of many terms: the same to the bit in every back end, and derivatives that stay small."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import torch
 from numerics.comparing import check_fused
 
 import neurodsl
+from neurodsl.driver import analyse_text
+from neurodsl.files import disk_loader
+from neurodsl.ir.lower import lower
+from neurodsl.ir.trees import measure
+from neurodsl.options import Options
+from neurodsl.symbolic.partials import partials
 
 SUM = " + ".join(f"{i} * 1e-3 * v" for i in range(150)).replace("+ 7 *", "- 7 *")
 PRODUCT = " * ".join(f"(1 + {i} * 1e-5 * v)" for i in range(150)).replace(
@@ -41,3 +47,15 @@ def test_a_sum_longer_than_python_nests() -> None:
     for _ in range(4000):
         expected += 1e-3
     assert node(torch.full((1, 1), 0.5, dtype=torch.float64)).item() == expected
+
+
+def test_a_maximum_s_derivative_does_not_double_with_each_argument() -> None:
+    listed = ", ".join(f"v - {i}" for i in range(1, 26))
+    source = (
+        "neuron N:\n    input x\n    state v = 1\n    output v\n"
+        f"    charge:\n        v = x + max({listed}, x)\n"
+    )
+    model = analyse_text(source, "n.neuron", Options(), disk_loader).model.neurons[0]
+    step = lower(model, spiking=True, detach_reset=False).step
+    sizes = [measure(e)[1] for assign in step for _, e in partials(assign.value, frozenset())]
+    assert max(sizes) < 100

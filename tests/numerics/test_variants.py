@@ -287,6 +287,7 @@ def test_who_waits_is_told(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = 'extern "C" int waited() { return 1; }\n'
+    monkeypatch.setattr(libraries, "PATIENCE", 1000.0)
     cpu_library(text, [], stem="soon")
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(libraries, "PATIENCE", 0.0)
