@@ -20,6 +20,7 @@ from neurodsl.tools.bench.contestants import (
     fused,
     spikingjelly,
 )
+from neurodsl.tools.bench.first_call import compile_time
 from neurodsl.tools.bench.fresh import measure_fresh
 from neurodsl.tools.bench.inputs import Given, firing_scale
 from neurodsl.tools.bench.launched import copy_module, launched
@@ -334,3 +335,13 @@ def test_markdown_of_a_table() -> None:
     assert table.as_markdown() == (
         "**Title**\n\n|  | figure |\n| --- | ---: |\n| row | 1 |\n\n- A note.\n"
     )
+
+
+def test_compile_time_of_every_neuron_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "two.neuron"
+    step = "    input x\n    state v = 0\n    output v\n    charge:\n        v = v + x\n"
+    path.write_text(f"neuron A:\n{step}\nneuron class:\n{step}", encoding="utf-8")
+    for source in ("LIF", path):
+        found = compile_time(source)
+        assert found is not None
+        assert min(found.text, found.library) > 0

@@ -21,6 +21,7 @@ _PROGRAM = """
 import json, sys, time
 import torch
 import neurodsl
+from neurodsl.loading import class_of
 from neurodsl.runtime.kernels import Kernels
 start = time.perf_counter()
 module = neurodsl.load(sys.argv[1] if sys.argv[2] == "name" else __import__("pathlib").Path(sys.argv[1]))
