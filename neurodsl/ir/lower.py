@@ -98,14 +98,11 @@ class _Lowering:
 
     def _infinite(self) -> frozenset[str]:
         params = [s.var.name for s in self.scalars.scalars() if s.default in (math.inf, -math.inf)]
-        begin = {s.name: m.walk(s.initial) for s in self.neuron.states}
-        numbers = (
-            (name, node.value)
-            for name, nodes in begin.items()
-            for node in nodes
-            if isinstance(node, m.Literal)
-        )
-        states = [self.incoming[name].name for name, value in numbers if math.isinf(value)]
+        states = [
+            self.incoming[state.name].name
+            for state in self.neuron.states
+            if any(isinstance(e, m.Literal) and math.isinf(e.value) for e in m.walk(state.initial))
+        ]
         return frozenset(params + states)
 
     # --- statements ---
